@@ -1,0 +1,72 @@
+// AgentStatus: what the agent knows about itself and its copies; StatusBoard: the notice board from
+// which INFO, TRIB.STATUS and the admin pages read it.
+//
+// Thread: Put by the sync thread, Get from any.  Lifetime: the board outlives both sides; a status
+// is immutable once put.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/declarations.h"
+#include "common/mutex.h"
+#include "common/version.h"
+
+namespace agent {
+
+enum class CopyPhase { kSyncing, kSynced, kStale, kReloading, kFaulted, kNoDataset, kNoPermission };
+std::string_view PhaseName(CopyPhase phase);  // "SYNCING" …
+
+struct CopyStatus {
+  common::Collection collection;
+  common::Mode mode = common::Mode::kReplicate;
+  common::Consistency consistency;
+  CopyPhase phase = CopyPhase::kSyncing;
+  common::Version cursor;
+  common::Revision head = 0;  // of the dataset, as last probed
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;
+  std::string digest;  // 32 hex digits
+  std::optional<common::MonotonicTime> proven_at;  // fresh as of then; absent: never proven
+  std::int64_t verified_at_ms = 0;  // Unix time at which the digest last matched; 0: never
+  bool digest_mismatch = false;
+};
+
+struct AgentStatus {
+  std::string service;
+  bool connected = false;
+  std::string control_plane;  // address in use, or last tried
+  std::uint64_t reconnects = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t responses = 0;
+  std::uint64_t nacks = 0;
+  std::uint64_t applies = 0;
+  std::uint64_t entries_applied = 0;
+  std::uint64_t digest_mismatches = 0;
+  double apply_seconds = 0;  // sum over applies
+  std::string apply_error;   // why applying has stopped (disk full …); empty: it has not
+  std::vector<CopyStatus> copies;  // ordered by collection
+};
+
+class StatusBoard {
+ public:
+  void Put(std::shared_ptr<const AgentStatus> status) TSA_EXCLUDES(mutex_) {
+    common::MutexLock lock(mutex_);
+    status_.swap(status);
+  }
+  std::shared_ptr<const AgentStatus> Get() const TSA_EXCLUDES(mutex_) {  // never null
+    common::MutexLock lock(mutex_);
+    return status_;
+  }
+
+ private:
+  mutable common::Mutex mutex_;
+  std::shared_ptr<const AgentStatus> status_ TSA_GUARDED_BY(mutex_) = std::make_shared<AgentStatus>();
+};
+
+}  // namespace agent

@@ -1,0 +1,166 @@
+// Cache: the agent's local copies in one LMDB environment. Writer applies what the control plane
+// sends; Readers serve it.
+//
+// Thread: Cache is opened and closed by the app; its Writer belongs to the sync thread, each Reader
+// to one loop thread.  Lifetime: the Cache outlives its Writer and Readers.
+// A copy is one collection (dataset, or dataset and key prefix). Its entries live in a generation, a
+// sub-database of its own: first loads and reloads fill a new one, which is swapped in by the same
+// transaction that stores the cursor; the old one serves until then. Format: docs/cache-format.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/cache/change_listener.h"
+#include "common/digest.h"
+#include "common/entry.h"
+#include "common/lmdb.h"
+#include "common/names.h"
+#include "common/status.h"
+#include "common/version.h"
+
+namespace agent {
+
+struct CacheOptions {
+  std::string dir;                      // --data-dir
+  std::string service;                  // a directory of another service is refused
+  std::size_t map_bytes = 64ULL << 30;  // --max-map-size: a bound on the file, not memory
+};
+
+// Why a copy has nothing to serve, as the control plane said last; durable.
+enum class Denial { kNone, kNoDataset, kNoPermission };
+
+struct CopyState {
+  common::Collection collection;
+  bool complete = false;  // a generation can be read
+  bool loading = false;   // another generation is being filled
+  Denial denial = Denial::kNone;
+  common::Version cursor;                     // of the readable generation
+  std::optional<common::Cursor> load_cursor;  // how far the load has come
+  std::uint64_t entries = 0;                  // of the readable generation
+  std::uint64_t bytes = 0;                    // keys + values
+  common::Digest digest;
+};
+
+struct Change {
+  std::string_view key;
+  common::Version version;
+  std::optional<common::EntryView> entry;  // absent: removal
+};
+
+class Cache;
+
+// What the sync thread may do. Every call is one transaction: on failure nothing of it is stored
+// (RESOURCE_EXHAUSTED: disk or map full; DATA_LOSS: broken), and the caller may try again.
+class Writer {
+ public:
+  std::vector<CopyState> Copies() const;  // ordered by collection
+
+  // Makes an empty, incomplete copy; nothing happens if it is there.
+  common::Status Add(const common::Collection& collection);
+  // Erases a copy and overwrites its entries' pages before they are freed.
+  common::Status Remove(const common::Collection& collection);
+  // Erases the entries and remembers why; kNone: makes it an empty, incomplete copy again.
+  common::Status Deny(const common::Collection& collection, Denial denial);
+
+  // Starts filling a new generation at `at`; an unfinished one is dropped.
+  common::Status BeginLoad(const common::Collection& collection, const common::Version& at);
+  // Adds to the generation being filled (fast when keys arrive in order); the load can resume
+  // behind the greatest key so far.
+  common::Status Load(const common::Collection& collection, std::span<const Change> changes);
+  // Keeps part of a cut durable, but invisible, so that cuts of any size need bounded memory.
+  common::Status Stage(const common::Collection& collection, std::span<const Change> changes);
+  // Makes one consistent cut visible: what was staged, then `changes`, then the cursor. If a
+  // generation is being filled, they go there and it is swapped in.
+  common::Status Apply(const common::Collection& collection, std::span<const Change> changes,
+                       const common::Version& cursor);
+  // Forgets staged changes of a cut that will not be finished (stream lost).
+  common::Status DropStaged(const common::Collection& collection);
+
+  // Small durable values of the sync thread (the last known subscriptions, the foreign-server
+  // mode); empty: absent.
+  common::StatusOr<std::string> GetMeta(std::string_view name) const;
+  common::Status SetMeta(std::string_view name, std::string_view value);
+
+  ~Writer();
+
+ private:
+  friend class Cache;
+  struct Impl;
+  explicit Writer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// An entry as read; views are valid until the Reader's next Refresh or Release.
+struct Found {
+  common::EntryView entry;
+  common::Version version;
+};
+
+// The answer for a key or dataset that is not simply there or absent.
+enum class Coverage {
+  kReadable,       // look inside
+  kNotSubscribed,  // no copy covers it
+  kLoading,        // the copy is not complete yet
+  kNoDataset,      // the control plane says that there is none
+  kNoPermission,   // this service is not among its consumers
+  kFaulted,        // a checksum failed; the copy is being replaced
+};
+
+// A loop thread's view. One read transaction, renewed once per loop turn, so that everything read
+// between Refresh and Release is one snapshot of all copies.
+class Reader {
+ public:
+  common::Status Refresh();  // takes the newest snapshot; cheap
+  void Release();            // lets go of it; nothing may be read until Refresh
+
+  Coverage CoverageOf(std::string_view dataset, std::string_view key) const;
+  // REQUIRES: CoverageOf is kReadable. Absent: no such key. DATA_LOSS: the entry does not match its
+  // checksum; it is reported to the sync thread and must not be served.
+  common::StatusOr<std::optional<Found>> Get(std::string_view dataset, std::string_view key) const;
+
+  // Visits keys of one dataset that begin with `prefix` and sort after `after`, in order; false
+  // from `visit` stops. Copies of disjoint prefixes are joined. kReadable parts only.
+  using Visit = std::function<bool(std::string_view key, const Found& found)>;
+  common::Status Scan(std::string_view dataset, std::string_view prefix, std::string_view after,
+                      const Visit& visit) const;
+  std::vector<std::string> Datasets() const;  // that have a copy, in order
+  std::vector<CopyState> Copies() const;
+
+  ~Reader();
+
+ private:
+  friend class Cache;
+  struct Impl;
+  explicit Reader(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+class Cache {
+ public:
+  // FAILED_PRECONDITION: the directory is in use, of another service, or of a newer format; the
+  // message says what to do. A directory left by a host crash is emptied and loaded again.
+  static common::StatusOr<std::unique_ptr<Cache>> Open(const CacheOptions& options);
+  ~Cache();  // flushes and marks the directory clean
+
+  // Once. `listener` outlives the writer.
+  std::unique_ptr<Writer> MakeWriter(ChangeListener& listener);
+  common::StatusOr<std::unique_ptr<Reader>> MakeReader();
+  // Called from any thread by a Reader that found a broken entry; the sync thread installs it.
+  void SetFaultHandler(std::function<void(const common::Collection&)> handler);
+  std::size_t bytes_used() const;
+
+ private:
+  struct Impl;
+  explicit Cache(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace agent

@@ -1,0 +1,72 @@
+// Every bound of the system in one place, with the relations between them.
+//
+// Thread: any.  Lifetime: constants.  Sizes are bytes unless the name says otherwise.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace common {
+
+inline constexpr std::size_t kKiB = 1024;
+inline constexpr std::size_t kMiB = 1024 * kKiB;
+
+// --- data -------------------------------------------------------------------------------------
+inline constexpr std::size_t kKeyBytesMax = 400;
+inline constexpr std::size_t kDatasetNameBytesMax = 253;  // DNS labels joined by dots
+inline constexpr std::size_t kServiceNameBytesMax = 253;
+inline constexpr std::size_t kDnsLabelBytesMax = 63;
+inline constexpr std::size_t kValueBytesMax = 1 * kMiB;
+inline constexpr std::size_t kContentTypeBytesMax = 128;
+inline constexpr std::size_t kBatchBytesMax = 16 * kMiB;  // keys + values
+inline constexpr std::size_t kBatchEntriesMax = 65'536;
+inline constexpr std::size_t kLmdbKeyBytesMax = 511;  // compiled into Debian's liblmdb
+
+// --- xDS --------------------------------------------------------------------------------------
+inline constexpr std::size_t kResponseBytesMax = 2 * kMiB;     // any one response
+inline constexpr std::size_t kResponseBytesTarget = 1 * kMiB;  // where a bulk response is cut
+inline constexpr std::size_t kUnackedBytesMax = 32 * kMiB;     // per stream
+inline constexpr std::size_t kExplicitNamesPerStreamMax = 100'000;
+inline constexpr std::size_t kRequestBytesMax = 64 * kMiB;   // with initial resource versions
+inline constexpr std::size_t kResponseReceiveBytesMax = 2047 * kMiB;  // foreign servers do not chunk
+inline constexpr std::size_t kResourceNameBytesMax = 2 * kKiB;
+inline constexpr std::size_t kStreamsMax = 20'000;
+
+// --- publishing -------------------------------------------------------------------------------
+inline constexpr std::size_t kPublisherResultsKept = 64;   // outcomes remembered per publisher
+inline constexpr std::size_t kPublisherBatchesInFlightMax = 64;
+inline constexpr std::size_t kCommitGroupBatchesMax = 4096;
+inline constexpr std::size_t kCommitGroupBytesMax = 64 * kMiB;
+
+// --- agent: cache -----------------------------------------------------------------------------
+inline constexpr std::size_t kApplyBytesMax = 16 * kMiB;  // in memory before spilling to staging
+inline constexpr std::size_t kCopiesMax = 1024;           // collections an agent may carry
+inline constexpr std::size_t kGenerationsMax = 2 * kCopiesMax + 64;
+
+// --- agent: socket ----------------------------------------------------------------------------
+inline constexpr std::size_t kClientsMax = 10'000;
+inline constexpr std::size_t kRespInlineBytesMax = 64 * kKiB;
+inline constexpr std::size_t kRespBulkBytesMax = kValueBytesMax + 64 * kKiB;
+inline constexpr std::size_t kRespArgumentsMax = 2 * kBatchEntriesMax + 1;
+inline constexpr std::size_t kRespCommandBytesMax = 32 * kMiB;  // one command, all arguments
+inline constexpr std::size_t kRespOutputBytesSoft = 1 * kMiB;   // stop reading from the client
+inline constexpr std::size_t kRespOutputBytesMax = 64 * kMiB;   // close the client
+inline constexpr std::size_t kMultiCommandsMax = kBatchEntriesMax;
+inline constexpr std::size_t kPendingWritesPerClientMax = 1024;
+inline constexpr std::size_t kSubscriptionsPerClientMax = 10'000;
+inline constexpr std::size_t kScanCursorsMax = 65'536;
+inline constexpr std::size_t kScanCountMax = 10'000;
+inline constexpr std::size_t kKeysReplyMax = 1'000'000;
+
+// --- retries ----------------------------------------------------------------------------------
+inline constexpr std::chrono::milliseconds kReconnectBackoffMin{500};
+inline constexpr std::chrono::milliseconds kReconnectBackoffMax{30'000};
+
+static_assert(kKeyBytesMax + 8 <= kLmdbKeyBytesMax, "store keys carry a dataset id prefix");
+static_assert(kResponseBytesTarget + kValueBytesMax < kResponseBytesMax + kKiB * 64,
+              "a response never needs more than one entry beyond the target");
+static_assert(kUnackedBytesMax > kApplyBytesMax, "or agent and server wait for each other");
+static_assert(kRespBulkBytesMax > kValueBytesMax);
+
+}  // namespace common

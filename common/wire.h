@@ -1,0 +1,60 @@
+// Protobuf wire format by hand: a bounds-checked reader and appending writers.
+//
+// Thread: any.  Lifetime: views stay valid while the bytes they were read from do.
+// Used where a million protobuf objects would cost more than the work itself; everything else uses
+// generated code.  Source: protobuf.dev/programming-guides/encoding.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace common {
+
+// for (WireReader in(bytes); in.Next();) switch (in.field()) …; then check in.ok().
+class WireReader {
+ public:
+  explicit WireReader(std::string_view bytes) : rest_(bytes) {}
+
+  // Moves to the next field. False at the end and on malformed input; see ok().
+  bool Next();
+  bool ok() const { return ok_; }
+
+  std::uint32_t field() const { return field_; }
+  bool is_bytes() const { return type_ == 2; }
+  bool is_varint() const { return type_ == 0; }
+  std::string_view bytes() const { return bytes_; }  // of a length-delimited field
+  std::uint64_t varint() const { return number_; }   // of a varint or fixed field
+
+ private:
+  bool ReadVarint(std::uint64_t& value);
+  bool Fail() {
+    ok_ = false;
+    return false;
+  }
+
+  std::string_view rest_;
+  std::string_view bytes_;
+  std::uint64_t number_ = 0;
+  std::uint32_t field_ = 0;
+  std::uint32_t type_ = 0;
+  bool ok_ = true;
+};
+
+inline std::size_t VarintBytes(std::uint64_t value) {
+  std::size_t count = 1;
+  for (; value >= 0x80; value >>= 7) ++count;
+  return count;
+}
+
+void AppendVarint(std::uint64_t value, std::string& out);
+// A length-delimited field: tag, length, bytes.
+void AppendBytesField(std::uint32_t field, std::string_view bytes, std::string& out);
+// Only the tag and the length; `length` bytes must follow.
+void AppendBytesHeader(std::uint32_t field, std::size_t length, std::string& out);
+void AppendVarintField(std::uint32_t field, std::uint64_t value, std::string& out);
+// What AppendBytesField adds for `length` bytes; fields up to 15.
+inline std::size_t BytesFieldSize(std::size_t length) { return 1 + VarintBytes(length) + length; }
+
+}  // namespace common

@@ -1,0 +1,83 @@
+// Hub: the xDS management server without its sockets. Knows every stream's subscriptions and
+// position, and decides what each is sent next.
+//
+// Thread: one owner (HubThread in the program, the test in tests); no lock, clock or thread inside.
+// Lifetime: store and sink outlive it.
+// Per stream and collection it keeps a position, never a queue of values: the next response is
+// read from the store's change index when the stream can take it, so a slow consumer costs nothing
+// and gets the newest value of each key.  Rules: docs/protocol.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/delta_codec.h"
+#include "common/status.h"
+#include "control-plane/fanout/response_sink.h"
+#include "control-plane/store/store.h"
+
+namespace cp {
+
+struct StreamInfo {
+  std::string peer;      // address, for people
+  std::string identity;  // proven by TLS; empty with --insecure: the node id is believed
+};
+
+struct HubOptions {
+  std::string identifier = "tributary";  // control_plane.identifier
+  std::size_t streams_max = 20'000;
+};
+
+// One line of `tributaryctl status` and /agents.
+struct AgentRow {
+  std::string service, instance, peer, user_agent;
+  common::MonotonicTime connected_since{};
+  std::size_t unacked_bytes = 0;
+};
+struct CopyRow {
+  std::string service, instance, dataset, prefix, state, digest;
+  Revision revision = 0;  // last acknowledged cursor
+  Revision head = 0;
+  common::MonotonicTime proven_at{};  // when the state now acknowledged was sent; epoch: never
+};
+struct HubStatus {
+  std::vector<AgentRow> agents;
+  std::vector<CopyRow> copies;
+};
+
+struct HubCounters {
+  std::uint64_t streams_opened = 0, responses = 0, response_bytes = 0, acks = 0, nacks = 0;
+  std::uint64_t encode_cache_hits = 0, encode_cache_misses = 0;
+};
+
+class Hub {
+ public:
+  Hub(HubOptions options, const common::Clock& clock, const Store& store, ResponseSink& sink);
+  ~Hub();
+
+  void OnOpened(StreamId stream, StreamInfo info);
+  // An undecodable request arrives as its error and ends the stream.
+  void OnRequest(StreamId stream, common::StatusOr<common::DeltaRequest> request);
+  void OnWriteDone(StreamId stream, bool ok);
+  void OnClosed(StreamId stream);
+  // `catalog`: null when no declaration changed.
+  void OnCommitted(const std::vector<std::string>& datasets, CatalogPtr catalog);
+  // Ends every stream (UNAVAILABLE) so that the agents go elsewhere.
+  void Drain();
+
+  HubStatus Status() const;
+  const HubCounters& counters() const;
+  std::size_t unacked_bytes() const;
+  std::size_t streams() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cp

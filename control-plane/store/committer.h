@@ -1,0 +1,79 @@
+// Committer: the one thread that writes to the store; everything that waits goes into one durable
+// commit (group commit, no fixed delay).
+//
+// Thread: owns "committer"; Submit from any.  Lifetime: outlives the services that submit; the
+// store and the listener outlive it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/mailbox.h"
+#include "common/thread.h"
+#include "control-plane/store/store.h"
+
+namespace cp {
+
+// Called on the committer thread after each durable commit; must not block.
+class CommitListener {
+ public:
+  CommitListener() = default;
+  CommitListener(const CommitListener&) = delete;
+  CommitListener& operator=(const CommitListener&) = delete;
+  virtual ~CommitListener() = default;
+  // `datasets`: those whose head moved. `catalog`: null when no declaration changed.
+  virtual void OnCommitted(const std::vector<std::string>& datasets, CatalogPtr catalog) = 0;
+};
+
+struct PublishJob {
+  std::string service;         // the proven identity of the publisher
+  std::vector<Batch> batches;  // of one publisher id, in order
+  bool forget = false;         // afterwards, drop the memory of the publisher id
+  // One outcome per batch, durable; on the committer thread, must not block.
+  std::function<void(std::vector<Outcome>)> done;
+};
+
+struct DeclareJob {
+  std::vector<DeclarationChange> changes;
+  bool dry_run = false;
+  // OK: created | configured | unchanged | deleted per change, durable. Otherwise nothing changed.
+  std::function<void(common::StatusOr<std::vector<std::string>>)> done;
+};
+
+using CommitJob = std::variant<PublishJob, DeclareJob>;
+
+struct CommitterOptions {
+  std::chrono::milliseconds tombstone_retention{24 * 3600 * 1000};
+  std::uint64_t tombstones_max = 10'000'000;  // per dataset
+  std::size_t jobs_max = 100'000;             // waiting; beyond: refused
+};
+
+class Committer {
+ public:
+  Committer(CommitterOptions options, const common::Clock& clock, Store& store,
+            CommitListener& listener);
+  ~Committer();  // takes no further jobs, finishes those it has
+
+  // False: too much is waiting or it is shutting down; `done` will not be called.
+  [[nodiscard]] bool Submit(CommitJob job);
+
+  // Makes one group of `jobs` and commits it: what the thread does for all that waits. Public for
+  // tests and the simulation, which run it without the thread (see CommitOnce's .cc).
+  static void CommitOnce(std::vector<CommitJob> jobs, const common::Clock& clock, Store& store,
+                         CommitListener& listener);
+
+ private:
+  void Run();
+  const CommitterOptions options_;
+  const common::Clock& clock_;
+  Store& store_;
+  CommitListener& listener_;
+  common::Mailbox<CommitJob> mailbox_;
+  common::Thread thread_;
+};
+
+}  // namespace cp
