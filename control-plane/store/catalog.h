@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,15 @@ template <class T>
 struct Declared {
   T object;
   Source source = Source::kApi;
+  std::string origin = {};  // for people: the manifest's file; may be empty
+};
+
+struct DeclarationChange {
+  std::string kind;  // "Dataset" | "Subscription"
+  std::string name;
+  std::optional<common::Declaration> object;  // absent: withdrawn
+  Source source = Source::kApi;
+  std::string origin = {};  // as in Declared
 };
 
 class Catalog {
@@ -34,8 +44,12 @@ class Catalog {
   common::Status CheckMayPublish(std::string_view service, std::string_view dataset) const;
   // NOT_FOUND: no such dataset. PERMISSION_DENIED: neither the owner nor among its consumers.
   common::Status CheckMayConsume(std::string_view service, std::string_view dataset) const;
-  // Subscriptions declared for `service`, ordered by name.
+  // Subscriptions declared for `service`, ordered by name. Walks all subscriptions.
   std::vector<const common::Subscription*> SubscriptionsOf(std::string_view service) const;
+
+  // Makes the change, whatever its source; see declare.h for the rules.
+  // REQUIRES: kind and name are the object's, if there is one.
+  void Apply(const DeclarationChange& change);
 };
 
 using CatalogPtr = std::shared_ptr<const Catalog>;

@@ -25,13 +25,15 @@ class CommitListener {
   CommitListener(const CommitListener&) = delete;
   CommitListener& operator=(const CommitListener&) = delete;
   virtual ~CommitListener() = default;
-  // `datasets`: those whose head moved. `catalog`: null when no declaration changed.
+  // `datasets`: those whose head moved, each once. `catalog`: null when no declaration changed.
+  // Comes before the jobs' `done`, so whoever learns of an outcome finds the listener informed.
   virtual void OnCommitted(const std::vector<std::string>& datasets, CatalogPtr catalog) = 0;
 };
 
 struct PublishJob {
   std::string service;         // the proven identity of the publisher
-  std::vector<Batch> batches;  // of one publisher id, in order
+  std::string publisher_id;    // of all batches: the committer sets theirs
+  std::vector<Batch> batches;  // in order of sequence; may be empty
   bool forget = false;         // afterwards, drop the memory of the publisher id
   // One outcome per batch, durable; on the committer thread, must not block.
   std::function<void(std::vector<Outcome>)> done;

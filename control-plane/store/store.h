@@ -48,18 +48,15 @@ struct Batch {
 // outcome again.
 struct Outcome {
   common::Status status;      // OK: applied and durable
-  Revision revision = 0;      // of the commit, when applied
+  // Of the commit, when applied. A batch that changes nothing (deletes of absent keys) gets the
+  // greatest head of the datasets it names, so that waiting for it ends at once.
+  Revision revision = 0;
   std::uint64_t deleted = 0;  // deletes that found an entry
+  bool changed = false;       // entries changed in this very commit: no retry, no refusal
 };
 
-struct DeclarationChange {
-  std::string kind;  // "Dataset" | "Subscription"
-  std::string name;
-  std::optional<common::Declaration> object;  // absent: withdrawn
-  Source source = Source::kApi;
-};
-
-// One durable commit: everything in it or nothing.
+// One durable commit: everything in it or nothing. Declarations come first, then the batches in
+// order, each with a revision of its own.
 struct Group {
   std::vector<Batch> batches;
   std::vector<DeclarationChange> declarations;
@@ -80,7 +77,7 @@ inline Position EndOf(Revision revision) { return {revision, UINT32_MAX}; }
 
 struct DatasetState {
   std::uint32_t id = 0;
-  Revision head = 0;   // the last commit that changed this dataset
+  Revision head = 0;   // the last commit that changed this dataset; its creation takes one, too
   Revision floor = 0;  // changes up to here may have lost tombstones: resume only from ≥ floor
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;  // keys + values
@@ -106,7 +103,8 @@ class View {
   using Visit = std::function<bool(const Stored&)>;  // false: stop here
 
   virtual Revision head() const = 0;  // of the store
-  // Absent: the dataset has never been declared.
+  // Absent: never declared, or withdrawn and purged. A withdrawn dataset is still found here until
+  // it is purged: ask the catalog whether it may be served.
   virtual common::StatusOr<std::optional<DatasetState>> Dataset(std::string_view name) const = 0;
   virtual common::StatusOr<std::optional<Stored>> Get(std::uint32_t dataset,
                                                       std::string_view key) const = 0;
@@ -131,13 +129,13 @@ class Store {
   // RESOURCE_EXHAUSTED, broken: DATA_LOSS) means that nothing was applied.
   virtual common::StatusOr<std::vector<Outcome>> Commit(const Group& group) = 0;
   virtual common::StatusOr<std::unique_ptr<View>> OpenView() const = 0;
-  // As committed last; never null.
+  // As committed last; never null. Any thread.
   virtual CatalogPtr catalog() const = 0;
-  // The newest sequence decided for a publisher; 0: unknown.
+  // The newest sequence decided for a publisher; 0: unknown. Any thread.
   virtual common::StatusOr<std::uint64_t> LastSequence(std::string_view publisher_id) const = 0;
   // Drops tombstones older than `before_ms` (Unix) or beyond `count_max` per dataset, raising the
-  // floor, and data of datasets withdrawn before `before_ms`; at most `budget` records a call.
-  // True: more is left to do. Committer thread.
+  // floor, data of datasets withdrawn and publishers last seen before `before_ms`; about `budget`
+  // records a call. True: more is left to do. Committer thread.
   virtual common::StatusOr<bool> Compact(std::int64_t before_ms, std::uint64_t count_max,
                                          std::size_t budget) = 0;
   virtual std::size_t bytes_used() const = 0;
