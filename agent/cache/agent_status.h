@@ -19,7 +19,16 @@
 
 namespace agent {
 
-enum class CopyPhase { kSyncing, kSynced, kStale, kReloading, kFaulted, kNoDataset, kNoPermission };
+enum class CopyPhase {
+  kSyncing,
+  kSynced,
+  kStale,
+  kReloading,
+  kFaulted,
+  kNoDataset,
+  kNoPermission,
+  kUnsupported,  // its mode is not; there is no copy
+};
 std::string_view PhaseName(CopyPhase phase);  // "SYNCING" …
 
 struct CopyStatus {
@@ -35,6 +44,7 @@ struct CopyStatus {
   std::optional<common::MonotonicTime> proven_at;  // fresh as of then; absent: never proven
   std::int64_t verified_at_ms = 0;  // Unix time at which the digest last matched; 0: never
   bool digest_mismatch = false;
+  std::string note;  // what a person should know: no answer for 15 s, mode not supported …
 };
 
 struct AgentStatus {
