@@ -1,0 +1,45 @@
+# The commands of everyday work. `make test` is what CI runs; the rest of the build is CMake's
+# (cmake --workflow --preset dev).
+PRESET ?= release
+JOBS ?= $(shell nproc)
+BUILD = build/$(PRESET)
+SOURCES = $(shell git ls-files '*.h' '*.cc')
+
+.PHONY: build packages demo test bench clean format tidy asan tsan
+
+build: packages $(BUILD)/build.ninja
+	cmake --build --preset $(PRESET) -j $(JOBS)
+
+$(BUILD)/build.ninja: CMakePresets.json
+	cmake --preset $(PRESET)
+
+packages:
+	@tests/install-packages.sh
+
+demo: build
+	@/usr/bin/python3 tests/demo/demo.py $(BUILD)/bin
+
+# Every test: units, whole programs, clients of other languages, tidiness.
+test: build tests/clients/node_modules/.package-lock.json
+	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS)
+
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json | packages
+	cd tests/clients && npm ci --no-audit --no-fund
+
+bench: build
+	/usr/bin/python3 tests/bench/bench.py --bin $(BUILD)/bin
+
+# Sanitizers; gRPC's own code is not instrumented, so TSan leaves out the tests labelled grpc.
+asan tsan: packages
+	cmake --workflow --preset $@
+
+format:
+	@tests/install-packages.sh clang-format-14
+	clang-format-14 -i $(SOURCES)
+
+tidy: packages
+	@tests/install-packages.sh clang-tidy-14 clang-tools-14
+	@tests/tidy/clang-tidy.sh
+
+clean:
+	rm -rf build tests/clients/node_modules

@@ -1,0 +1,46 @@
+"""Fixtures. A test that fails keeps its scratch directory and prints the end of each log."""
+import random
+
+import pytest
+
+import harness
+
+
+def pytest_report_header():
+    return f"seed {harness.SEED} (TRIBUTARY_SEED sets it), programs {harness.BIN}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    if outcome.get_result().failed:
+        item.failed = True
+
+
+@pytest.fixture
+def world(request):
+    world = harness.World()
+    yield world
+    world.close(getattr(request.node, "failed", False))
+
+
+@pytest.fixture
+def rng():
+    print(f"seed {harness.SEED}")
+    return random.Random(harness.SEED)
+
+
+@pytest.fixture
+def shop(world):
+    """A control plane, the owner `shop` of dataset `prices`, and the consumer `web` of all of it."""
+    return Shop(world)
+
+
+class Shop:
+    def __init__(self, world):
+        self.cp = world.control_plane()
+        self.cp.declare(harness.dataset("prices", "shop", ["web", "shop"]),
+                        harness.subscription("web-prices", "web", "prices"))
+        self.cp.start()
+        self.owner = world.agent("shop", self.cp).start()
+        self.web = world.agent("web", self.cp).start().wait_synced("prices")

@@ -1,0 +1,2 @@
+// as: common/sample_test.cc
+TEST(A, DISABLED_B) {}

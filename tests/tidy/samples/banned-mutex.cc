@@ -1,0 +1,3 @@
+// as: agent/server/sample.cc
+#include <mutex>
+std::mutex lock;

@@ -1,0 +1,2 @@
+// as: tests/sim/sample.cc
+using namespace std;

@@ -1,0 +1,2 @@
+// as: agent/xds/sample.cc
+#include "control-plane/store/store.h"

@@ -1,0 +1,2 @@
+// as: agent/cache/sample.cc
+#include "agent/xds/syncer.h"

@@ -1,0 +1,2 @@
+// as: common/sample.h
+int a;
