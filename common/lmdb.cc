@@ -99,10 +99,10 @@ StatusOr<Env> Env::Open(const EnvOptions& options) {
   if (!options.read_only) {
     ASSIGN_OR_RETURN(lock_fd, LockDirectory(options.dir));
   }
-  MDB_env* raw = nullptr;
-  RETURN_IF_ERROR(ToStatus(mdb_env_create(&raw), "create an LMDB environment"));
-  Env env(raw, lock_fd);
-  RETURN_IF_ERROR(Configure(raw, options));
+  Env env(nullptr, lock_fd);
+  if (options.prepare) RETURN_IF_ERROR(options.prepare());
+  RETURN_IF_ERROR(ToStatus(mdb_env_create(&env.env_), "create an LMDB environment"));
+  RETURN_IF_ERROR(Configure(env.env_, options));
   return env;
 }
 

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,6 +34,9 @@ struct EnvOptions {
   unsigned readers_max = 126;
   bool sync = true;                       // false: MDB_NOSYNC, survives kill -9 but not a host crash
   bool read_only = false;                 // for inspection by another process
+  // Called when the directory is locked, before anything in it is opened: the place to refuse or
+  // to empty it. A failure is returned by Open.
+  std::function<Status()> prepare = {};
 };
 
 class ReadTxn;
@@ -109,7 +113,8 @@ class WriteTxn final : public Txn {
   StatusOr<bool> Delete(Dbi dbi, std::string_view key);
   Status Clear(Dbi dbi);   // deletes all entries, keeps the database
 
-  // Ends the transaction either way; on failure nothing of it is stored.
+  // Ends the transaction either way; on failure nothing of it is stored. REQUIRES: the cursors of
+  // this transaction are destroyed.
   Status Commit();
 };
 

@@ -5,7 +5,7 @@
 // to one loop thread.  Lifetime: the Cache outlives its Writer and Readers.
 // A copy is one collection (dataset, or dataset and key prefix). Its entries live in a generation, a
 // sub-database of its own: first loads and reloads fill a new one, which is swapped in by the same
-// transaction that stores the cursor; the old one serves until then. Format: docs/cache-format.md.
+// transaction that stores the cursor; the old one serves until then. Format: layout.h.
 #pragma once
 
 #include <cstddef>
@@ -32,6 +32,7 @@ struct CacheOptions {
   std::string dir;                      // --data-dir
   std::string service;                  // a directory of another service is refused
   std::size_t map_bytes = 64ULL << 30;  // --max-map-size: a bound on the file, not memory
+  std::string boot_id_path = "/proc/sys/kernel/random/boot_id";  // tests pass their own
 };
 
 // Why a copy has nothing to serve, as the control plane said last; durable.
@@ -57,31 +58,37 @@ struct Change {
 
 class Cache;
 
-// What the sync thread may do. Every call is one transaction: on failure nothing of it is stored
-// (RESOURCE_EXHAUSTED: disk or map full; DATA_LOSS: broken), and the caller may try again.
+// What the sync thread may do. Every call is one transaction: on failure nothing of it is stored,
+// and the caller may try again. NOT_FOUND: no such copy. INVALID_ARGUMENT: a change is outside its
+// collection or beyond a limit. RESOURCE_EXHAUSTED: disk or map full. DATA_LOSS: the copy is broken;
+// load it again.
 class Writer {
  public:
   std::vector<CopyState> Copies() const;  // ordered by collection
 
   // Makes an empty, incomplete copy; nothing happens if it is there.
   common::Status Add(const common::Collection& collection);
-  // Erases a copy and overwrites its entries' pages before they are freed.
+  // Erases a copy. Its pages are free for reuse once no reader looks at them; until they are
+  // reused they keep their bytes.
   common::Status Remove(const common::Collection& collection);
   // Erases the entries and remembers why; kNone: makes it an empty, incomplete copy again.
   common::Status Deny(const common::Collection& collection, Denial denial);
 
-  // Starts filling a new generation at `at`; an unfinished one is dropped.
+  // Starts filling a new generation at `at`; an unfinished one and what was staged are dropped. A
+  // denial is lifted.
   common::Status BeginLoad(const common::Collection& collection, const common::Version& at);
   // Adds to the generation being filled (fast when keys arrive in order); the load can resume
-  // behind the greatest key so far.
+  // behind the greatest key so far. FAILED_PRECONDITION: no load was begun.
   common::Status Load(const common::Collection& collection, std::span<const Change> changes);
   // Keeps part of a cut durable, but invisible, so that cuts of any size need bounded memory.
   common::Status Stage(const common::Collection& collection, std::span<const Change> changes);
   // Makes one consistent cut visible: what was staged, then `changes`, then the cursor. If a
-  // generation is being filled, they go there and it is swapped in.
+  // generation is being filled, they go there and it is swapped in. FAILED_PRECONDITION: there is
+  // no generation; begin a load.
   common::Status Apply(const common::Collection& collection, std::span<const Change> changes,
                        const common::Version& cursor);
-  // Forgets staged changes of a cut that will not be finished (stream lost).
+  // Forgets staged changes of a cut that will not be finished (stream lost). What an earlier process
+  // has staged is forgotten by itself.
   common::Status DropStaged(const common::Collection& collection);
 
   // Small durable values of the sync thread (the last known subscriptions, the foreign-server
@@ -90,6 +97,8 @@ class Writer {
   common::Status SetMeta(std::string_view name, std::string_view value);
 
   ~Writer();
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
 
  private:
   friend class Cache;
@@ -115,19 +124,21 @@ enum class Coverage {
 };
 
 // A loop thread's view. One read transaction, renewed once per loop turn, so that everything read
-// between Refresh and Release is one snapshot of all copies.
+// between Refresh and Release is one snapshot of all copies.  REQUIRES: everything but Refresh and
+// Release is called between the two.
 class Reader {
  public:
   common::Status Refresh();  // takes the newest snapshot; cheap
   void Release();            // lets go of it; nothing may be read until Refresh
 
   Coverage CoverageOf(std::string_view dataset, std::string_view key) const;
-  // REQUIRES: CoverageOf is kReadable. Absent: no such key. DATA_LOSS: the entry does not match its
-  // checksum; it is reported to the sync thread and must not be served.
+  // Absent: no such key. DATA_LOSS: the entry does not match its checksum; it is reported to the
+  // sync thread and must not be served. FAILED_PRECONDITION: CoverageOf is not kReadable.
   common::StatusOr<std::optional<Found>> Get(std::string_view dataset, std::string_view key) const;
 
   // Visits keys of one dataset that begin with `prefix` and sort after `after`, in order; false
-  // from `visit` stops. Copies of disjoint prefixes are joined. kReadable parts only.
+  // from `visit` stops. Copies of disjoint prefixes are joined. kReadable parts only. DATA_LOSS as
+  // for Get, after the keys before the broken one were visited.
   using Visit = std::function<bool(std::string_view key, const Found& found)>;
   common::Status Scan(std::string_view dataset, std::string_view prefix, std::string_view after,
                       const Visit& visit) const;
@@ -135,6 +146,8 @@ class Reader {
   std::vector<CopyState> Copies() const;
 
   ~Reader();
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
 
  private:
   friend class Cache;
@@ -149,12 +162,21 @@ class Cache {
   // message says what to do. A directory left by a host crash is emptied and loaded again.
   static common::StatusOr<std::unique_ptr<Cache>> Open(const CacheOptions& options);
   ~Cache();  // flushes and marks the directory clean
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
 
+  // Why Open has deleted what was there (worth a warning in the log); empty: it has not.
+  const std::string& emptied_because() const;
   // Once. `listener` outlives the writer.
   std::unique_ptr<Writer> MakeWriter(ChangeListener& listener);
   common::StatusOr<std::unique_ptr<Reader>> MakeReader();
-  // Called from any thread by a Reader that found a broken entry; the sync thread installs it.
+  // Called from any thread by whoever found the first broken entry of a generation; must not block,
+  // and must stay callable as long as a Reader or the Writer runs.
   void SetFaultHandler(std::function<void(const common::Collection&)> handler);
+  // Reads everything: every entry matches its checksum, every copy its count, bytes and digest, no
+  // slot is used twice, free slots and staging hold nothing that nobody owns. DATA_LOSS says what is
+  // wrong. Slow, any thread, no Writer call meanwhile.
+  common::Status Check() const;
   std::size_t bytes_used() const;
 
  private:

@@ -1,0 +1,50 @@
+#include "agent/cache/generation_edit.h"
+
+#include <optional>
+
+namespace agent {
+
+using common::StatusOr;
+
+void GenerationEdit::Count(std::string_view key, const EntryRecord& record) {
+  ++generation_.entries;
+  generation_.bytes += key.size() + record.entry.value.size();
+  generation_.digest += record.hash;
+}
+
+// Takes what is stored under `key` out of the totals; absent: nothing is.
+StatusOr<std::optional<common::Version>> GenerationEdit::Uncount(std::string_view key) {
+  ASSIGN_OR_RETURN(const std::optional<std::string_view> stored, txn_.Get(dbi_, key));
+  if (!stored) return std::optional<common::Version>();
+  const std::optional<EntryRecord> record = ParseEntryRecord(*stored);
+  if (!record) return common::Error(common::StatusCode::kDataLoss, "a stored entry is malformed");
+  --generation_.entries;
+  generation_.bytes -= key.size() + record->entry.value.size();
+  generation_.digest -= record->hash;
+  return std::optional(record->version);
+}
+
+StatusOr<bool> GenerationEdit::Put(std::string_view key, std::string_view record) {
+  const std::optional<EntryRecord> parsed = ParseEntryRecord(record);
+  if (!parsed) return common::Error(common::StatusCode::kDataLoss, "a staged entry is malformed");
+  if (key > generation_.greatest_key) {
+    RETURN_IF_ERROR(txn_.Append(dbi_, key, record));
+    generation_.greatest_key = key;
+    Count(key, *parsed);
+    return true;
+  }
+  ASSIGN_OR_RETURN(const std::optional<common::Version> before, Uncount(key));
+  RETURN_IF_ERROR(txn_.Put(dbi_, key, record));
+  Count(key, *parsed);
+  return before != parsed->version;
+}
+
+StatusOr<bool> GenerationEdit::Remove(std::string_view key) {
+  ASSIGN_OR_RETURN(const std::optional<common::Version> before, Uncount(key));
+  if (!before) return false;
+  ASSIGN_OR_RETURN(const bool deleted, txn_.Delete(dbi_, key));
+  CHECK(deleted);
+  return true;
+}
+
+}  // namespace agent

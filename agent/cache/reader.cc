@@ -1,0 +1,172 @@
+// Reader: finds copies in a table that is made anew when the layout version of its snapshot says so.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "agent/cache/cache.h"
+#include "agent/cache/environment.h"
+#include "agent/cache/layout.h"
+#include "agent/cache/reader_impl.h"
+#include "common/limits.h"
+
+namespace agent {
+
+using common::Error;
+using common::OkStatus;
+using common::Status;
+using common::StatusCode;
+using common::StatusOr;
+
+Reader::Reader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Reader::~Reader() = default;
+
+// --- the table ----------------------------------------------------------------------------------
+
+Status Reader::Impl::LoadTable() {
+  ASSIGN_OR_RETURN(const std::uint64_t now, ReadLayout(environment, txn));
+  if (layout == now) return OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<CopyRecord> records, ReadCopies(environment, txn));
+  table.clear();
+  for (const CopyRecord& record : records) {
+    Copy copy{.collection = record.collection, .denial = record.denial};
+    if (record.ready) {
+      copy.dbi = environment.slots.Dbi(record.ready->slot);
+      copy.serial = record.ready->serial;
+    }
+    table[record.collection.dataset].push_back(std::move(copy));
+  }
+  layout = now;
+  return OkStatus();
+}
+
+const std::vector<Reader::Impl::Copy>* Reader::Impl::CopiesOf(std::string_view dataset) const {
+  CHECK(active);
+  const auto found = table.find(dataset);
+  return found == table.end() ? nullptr : &found->second;
+}
+
+const Reader::Impl::Copy* Reader::Impl::Find(std::string_view dataset, std::string_view key) const {
+  const std::vector<Copy>* copies = CopiesOf(dataset);
+  if (copies == nullptr) return nullptr;
+  const auto found =
+      std::ranges::find_if(*copies, [&](const Copy& copy) { return copy.collection.Covers(key); });
+  return found == copies->end() ? nullptr : &*found;
+}
+
+Coverage Reader::Impl::CoverageOf(const Copy* copy) const {
+  if (copy == nullptr) return Coverage::kNotSubscribed;
+  if (copy->denial == Denial::kNoDataset) return Coverage::kNoDataset;
+  if (copy->denial == Denial::kNoPermission) return Coverage::kNoPermission;
+  if (copy->dbi == 0) return Coverage::kLoading;
+  return environment.faults.Has(copy->serial) ? Coverage::kFaulted : Coverage::kReadable;
+}
+
+// --- reading --------------------------------------------------------------------------------------
+
+Status Reader::Impl::Fault(const Copy& copy, std::string_view what) const {
+  environment.faults.Report(copy.collection, copy.serial);
+  return Error(StatusCode::kDataLoss, "{} in the copy of {}", what, CollectionName(copy.collection));
+}
+
+StatusOr<Found> Reader::Impl::Verify(const Copy& copy, std::string_view key,
+                                     std::string_view bytes) const {
+  const std::optional<EntryRecord> record = VerifyEntryRecord(key, bytes);
+  if (!record) return Fault(copy, "an entry does not match its checksum");
+  return Found{.entry = record->entry, .version = record->version};
+}
+
+// What LMDB itself finds broken counts as a broken entry.
+Status Reader::Impl::Blame(const Copy& copy, Status status) const {
+  if (status.code() != StatusCode::kDataLoss) return status;
+  return Fault(copy, common::Message(status));
+}
+
+Status Reader::Impl::ScanCopy(const Copy& copy, std::string_view prefix, std::string_view after,
+                              const Visit& visit, bool& stopped) const {
+  const std::string_view start = std::max(prefix, after).substr(0, common::kKeyBytesMax + 1);
+  ASSIGN_OR_RETURN(common::lmdb::Cursor cursor, common::lmdb::Cursor::Open(txn, copy.dbi));
+  RETURN_IF_ERROR(Blame(copy, cursor.Seek(start)));
+  if (cursor.valid() && cursor.key() == after) RETURN_IF_ERROR(Blame(copy, cursor.Next()));
+  while (cursor.valid() && cursor.key().starts_with(prefix)) {
+    ASSIGN_OR_RETURN(const Found found, Verify(copy, cursor.key(), cursor.value()));
+    stopped = !visit(cursor.key(), found);
+    if (stopped) return OkStatus();
+    RETURN_IF_ERROR(Blame(copy, cursor.Next()));
+  }
+  return OkStatus();
+}
+
+// --- the calls --------------------------------------------------------------------------------
+
+Status Reader::Refresh() {
+  Release();
+  RETURN_IF_ERROR(impl_->txn.Renew());
+  impl_->active = true;
+  if (impl_->snapshot == impl_->txn.id()) return OkStatus();
+  if (Status status = impl_->LoadTable(); !status.ok()) {
+    Release();
+    return status;
+  }
+  impl_->snapshot = impl_->txn.id();
+  return OkStatus();
+}
+
+void Reader::Release() {
+  if (std::exchange(impl_->active, false)) impl_->txn.Reset();
+}
+
+Coverage Reader::CoverageOf(std::string_view dataset, std::string_view key) const {
+  return impl_->CoverageOf(impl_->Find(dataset, key));
+}
+
+StatusOr<std::optional<Found>> Reader::Get(std::string_view dataset, std::string_view key) const {
+  const Impl::Copy* copy = impl_->Find(dataset, key);
+  if (copy == nullptr || copy->dbi == 0) {
+    return Error(StatusCode::kFailedPrecondition, "no readable copy covers '{}/{}'", dataset, key);
+  }
+  if (key.empty() || key.size() > common::kKeyBytesMax) return std::optional<Found>();
+  const StatusOr<std::optional<std::string_view>> bytes = impl_->txn.Get(copy->dbi, key);
+  if (!bytes.ok()) return impl_->Blame(*copy, bytes.status());
+  if (!bytes->has_value()) return std::optional<Found>();
+  ASSIGN_OR_RETURN(const Found found, impl_->Verify(*copy, key, **bytes));
+  return std::optional(found);
+}
+
+Status Reader::Scan(std::string_view dataset, std::string_view prefix, std::string_view after,
+                    const Visit& visit) const {
+  const std::vector<Impl::Copy>* copies = impl_->CopiesOf(dataset);
+  if (copies == nullptr) return OkStatus();
+  bool stopped = false;
+  for (const Impl::Copy& copy : *copies) {  // ordered by prefix, so by key
+    const std::string_view own = copy.collection.prefix;
+    const std::string_view longer = own.size() > prefix.size() ? own : prefix;
+    if (!longer.starts_with(own) || !longer.starts_with(prefix)) continue;
+    if (impl_->CoverageOf(&copy) != Coverage::kReadable) continue;
+    RETURN_IF_ERROR(impl_->ScanCopy(copy, longer, after, visit, stopped));
+    if (stopped) break;
+  }
+  return OkStatus();
+}
+
+std::vector<std::string> Reader::Datasets() const {
+  CHECK(impl_->active);
+  std::vector<std::string> names;
+  names.reserve(impl_->table.size());
+  for (const auto& [name, copies] : impl_->table) names.push_back(name);
+  std::ranges::sort(names);
+  return names;
+}
+
+std::vector<CopyState> Reader::Copies() const {
+  CHECK(impl_->active);
+  const StatusOr<std::vector<CopyRecord>> records = ReadCopies(impl_->environment, impl_->txn);
+  std::vector<CopyState> states;
+  if (!records.ok()) return states;
+  for (const CopyRecord& record : *records) states.push_back(StateOf(record));
+  return states;
+}
+
+}  // namespace agent

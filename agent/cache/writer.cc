@@ -1,0 +1,380 @@
+// Writer: each call copies the record of its collection, changes data and record in one
+// transaction, and takes the new record over when it is committed.
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/cache/cache.h"
+#include "agent/cache/environment.h"
+#include "agent/cache/generation_edit.h"
+#include "agent/cache/layout.h"
+#include "agent/cache/writer_impl.h"
+#include "common/limits.h"
+
+namespace agent {
+
+using common::Collection;
+using common::Error;
+using common::OkStatus;
+using common::Status;
+using common::StatusCode;
+using common::StatusOr;
+using common::lmdb::WriteTxn;
+
+namespace {
+
+Status ValidateChange(const Collection& collection, const Change& change) {
+  RETURN_IF_ERROR(common::ValidateKey(change.key));
+  if (!collection.Covers(change.key)) {
+    return common::InvalidArgument("key '{}' does not begin with the prefix '{}' of its collection",
+                                   change.key, collection.prefix);
+  }
+  if (!change.entry) return OkStatus();
+  if (change.entry->value.size() > common::kValueBytesMax) {
+    return common::InvalidArgument("value of '{}' has {} bytes, at most {} are allowed", change.key,
+                                   change.entry->value.size(), common::kValueBytesMax);
+  }
+  if (change.entry->content_type.size() > common::kContentTypeBytesMax) {
+    return common::InvalidArgument("content type of '{}' has {} bytes, at most {} are allowed",
+                                   change.key, change.entry->content_type.size(),
+                                   common::kContentTypeBytesMax);
+  }
+  if (change.version.epoch >> 48 == 0) return OkStatus();
+  return common::InvalidArgument("epoch of '{}' has more than 48 bits", change.key);
+}
+
+Status ValidateChanges(const Collection& collection, std::span<const Change> changes) {
+  for (const Change& change : changes) RETURN_IF_ERROR(ValidateChange(collection, change));
+  return OkStatus();
+}
+
+bool IsEmpty(const CopyRecord& record, Denial denial) {
+  return record.denial == denial && !record.ready && !record.loading && record.staged == 0;
+}
+
+}  // namespace
+
+Writer::Writer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Writer::~Writer() = default;
+
+// --- transactions -----------------------------------------------------------------------------
+
+StatusOr<WriteTxn> Writer::Impl::Begin() {
+  ASSIGN_OR_RETURN(WriteTxn txn, environment.env.BeginWrite());
+  if (!staging_is_foreign) return txn;
+  RETURN_IF_ERROR(txn.Clear(environment.staging));
+  for (const auto& [collection, record] : copies) {
+    RETURN_IF_ERROR(txn.Put(environment.copies, CopyKey(record.id), EncodeCopyRecord(record)));
+  }
+  return txn;
+}
+
+Status Writer::Impl::BumpLayout(WriteTxn& txn) {
+  std::string value;
+  common::lmdb::AppendBigEndian64(layout + 1, value);
+  return txn.Put(environment.meta, kMetaLayout, value);
+}
+
+template <class Body>
+Status Writer::Impl::Transact(const Collection& collection, Kind kind, Body body) {
+  const auto found = copies.find(collection);
+  if (found == copies.end()) {
+    return Error(StatusCode::kNotFound, "no copy of {}", CollectionName(collection));
+  }
+  CopyRecord next = found->second;
+  ASSIGN_OR_RETURN(WriteTxn txn, Begin());
+  RETURN_IF_ERROR(Blame(body(txn, next), found->second));
+  if (kind == Kind::kLayout) RETURN_IF_ERROR(BumpLayout(txn));
+  RETURN_IF_ERROR(txn.Put(environment.copies, CopyKey(next.id), EncodeCopyRecord(next)));
+  RETURN_IF_ERROR(txn.Commit());
+  Committed(kind);
+  ForgetFaults(found->second, next);
+  found->second = std::move(next);
+  return OkStatus();
+}
+
+void Writer::Impl::Committed(Kind kind) {
+  staging_is_foreign = false;
+  if (kind == Kind::kLayout) ++layout;
+}
+
+// A failure that means that what is stored is broken takes the copy out of service.
+Status Writer::Impl::Blame(Status status, const CopyRecord& record) {
+  if (status.code() == StatusCode::kDataLoss && record.ready && !record.loading) {
+    environment.faults.Report(record.collection, record.ready->serial);
+  }
+  return status;
+}
+
+void Writer::Impl::ForgetFaults(const CopyRecord& before, const CopyRecord& after) {
+  if (!before.ready) return;
+  if (after.ready && after.ready->serial == before.ready->serial) return;
+  environment.faults.Forget(before.ready->serial);
+}
+
+// --- parts of transactions ----------------------------------------------------------------------
+
+StatusOr<std::uint32_t> Writer::Impl::FreeSlot() {
+  std::set<std::uint32_t> used;
+  for (const auto& [collection, record] : copies) {
+    if (record.ready) used.insert(record.ready->slot);
+    if (record.loading) used.insert(record.loading->slot);
+  }
+  std::uint32_t slot = 0;
+  while (used.contains(slot)) ++slot;
+  if (slot >= common::kGenerationsMax) {
+    return Error(StatusCode::kResourceExhausted, "all {} generation slots are in use",
+                 common::kGenerationsMax);
+  }
+  RETURN_IF_ERROR(environment.slots.Open(environment.env, slot));
+  return slot;
+}
+
+Status Writer::Impl::Drop(WriteTxn& txn, std::optional<Generation>& generation) {
+  if (!generation) return OkStatus();
+  RETURN_IF_ERROR(txn.Clear(environment.slots.Dbi(generation->slot)));
+  generation.reset();
+  return OkStatus();
+}
+
+Status Writer::Impl::DropStaged(WriteTxn& txn, CopyRecord& record) {
+  for (std::uint64_t ordinal = 0; ordinal < record.staged; ++ordinal) {
+    RETURN_IF_ERROR(txn.Delete(environment.staging, StagingKey(record.id, ordinal)).status());
+  }
+  record.staged = 0;
+  return OkStatus();
+}
+
+Status Writer::Impl::Erase(WriteTxn& txn, CopyRecord& record) {
+  RETURN_IF_ERROR(Drop(txn, record.ready));
+  RETURN_IF_ERROR(Drop(txn, record.loading));
+  return DropStaged(txn, record);
+}
+
+Status Writer::Impl::Edit(GenerationEdit& edit, std::string_view key, std::string_view record,
+                          Notice* notice) {
+  ASSIGN_OR_RETURN(const bool changed, record.empty() ? edit.Remove(key) : edit.Put(key, record));
+  if (changed && notice != nullptr) notice->Add(key, record.empty());
+  return OkStatus();
+}
+
+Status Writer::Impl::EditAll(GenerationEdit& edit, std::span<const Change> changes,
+                             Notice* notice) {
+  for (const Change& change : changes) {
+    buffer.clear();
+    if (change.entry) AppendEntryRecord(change.key, change.version, *change.entry, buffer);
+    RETURN_IF_ERROR(Edit(edit, change.key, buffer, notice));
+  }
+  return OkStatus();
+}
+
+Status Writer::Impl::EditStaged(WriteTxn& txn, GenerationEdit& edit, const CopyRecord& record,
+                                Notice* notice) {
+  for (std::uint64_t ordinal = 0; ordinal < record.staged; ++ordinal) {
+    ASSIGN_OR_RETURN(const std::optional<std::string_view> stored,
+                     txn.Get(environment.staging, StagingKey(record.id, ordinal)));
+    if (!stored) return Error(StatusCode::kDataLoss, "a staged change is missing");
+    buffer = *stored;  // the view ends with the next write
+    const std::optional<StagedChange> staged = ParseStagedChange(buffer);
+    if (!staged) return Error(StatusCode::kDataLoss, "a staged change is malformed");
+    RETURN_IF_ERROR(Edit(edit, staged->key, staged->record, notice));
+  }
+  return OkStatus();
+}
+
+// Into the generation being filled, else into the readable one.
+Status Writer::Impl::EditCut(WriteTxn& txn, CopyRecord& record, std::span<const Change> changes,
+                             Notice* notice) {
+  std::optional<Generation>& target = record.loading ? record.loading : record.ready;
+  if (!target) {
+    return Error(StatusCode::kFailedPrecondition, "no generation of {}: begin a load",
+                 CollectionName(record.collection));
+  }
+  GenerationEdit edit(txn, environment.slots.Dbi(target->slot), *target);
+  RETURN_IF_ERROR(EditStaged(txn, edit, record, notice));
+  RETURN_IF_ERROR(EditAll(edit, changes, notice));
+  return DropStaged(txn, record);
+}
+
+void Notice::Add(std::string_view key, bool deleted) {
+  if (keys.size() >= common::kChangedKeysMax) too_many = true;
+  if (too_many) return;
+  std::string name;
+  name.reserve(dataset.size() + 1 + key.size());
+  name.append(dataset).append(1, '/').append(key);
+  keys.push_back({.key = std::move(name), .deleted = deleted});
+}
+
+void Notice::Send(ChangeListener& listener) {
+  if (too_many) {
+    listener.OnReplaced(dataset);
+  } else if (!keys.empty()) {
+    listener.OnChanged(std::move(keys));
+  }
+}
+
+// --- the calls --------------------------------------------------------------------------------
+
+std::vector<CopyState> Writer::Copies() const {
+  std::vector<CopyState> states;
+  for (const auto& [collection, record] : impl_->copies) states.push_back(StateOf(record));
+  return states;
+}
+
+Status Writer::Add(const Collection& collection) {
+  if (impl_->copies.contains(collection)) return OkStatus();
+  RETURN_IF_ERROR(common::ValidateDatasetName(collection.dataset));
+  if (collection.prefix.size() > common::kKeyBytesMax) {
+    return common::InvalidArgument("prefix has {} bytes, at most {} are allowed",
+                                   collection.prefix.size(), common::kKeyBytesMax);
+  }
+  if (impl_->copies.size() >= common::kCopiesMax) {
+    return Error(StatusCode::kResourceExhausted, "an agent carries at most {} collections",
+                 common::kCopiesMax);
+  }
+  CopyRecord record;
+  record.id = impl_->next_id;
+  record.collection = collection;
+  ASSIGN_OR_RETURN(WriteTxn txn, impl_->Begin());
+  RETURN_IF_ERROR(impl_->BumpLayout(txn));
+  RETURN_IF_ERROR(txn.Put(impl_->environment.copies, CopyKey(record.id), EncodeCopyRecord(record)));
+  RETURN_IF_ERROR(txn.Commit());
+  impl_->Committed(Impl::Kind::kLayout);
+  ++impl_->next_id;
+  impl_->copies.emplace(collection, std::move(record));
+  return OkStatus();
+}
+
+Status Writer::Remove(const Collection& collection) {
+  const auto found = impl_->copies.find(collection);
+  if (found == impl_->copies.end()) return OkStatus();
+  CopyRecord record = found->second;
+  ASSIGN_OR_RETURN(WriteTxn txn, impl_->Begin());
+  RETURN_IF_ERROR(impl_->Erase(txn, record));
+  RETURN_IF_ERROR(txn.Delete(impl_->environment.copies, CopyKey(record.id)).status());
+  RETURN_IF_ERROR(impl_->BumpLayout(txn));
+  RETURN_IF_ERROR(txn.Commit());
+  impl_->Committed(Impl::Kind::kLayout);
+  impl_->ForgetFaults(found->second, record);
+  const bool was_readable = found->second.ready.has_value();
+  impl_->copies.erase(found);
+  if (was_readable) impl_->listener.OnReplaced(record.collection.dataset);
+  return OkStatus();
+}
+
+Status Writer::Deny(const Collection& collection, Denial denial) {
+  const auto found = impl_->copies.find(collection);
+  if (found != impl_->copies.end() && IsEmpty(found->second, denial)) return OkStatus();
+  bool was_readable = false;
+  const Status status = impl_->Transact(collection, Impl::Kind::kLayout,
+                                        [&](WriteTxn& txn, CopyRecord& record) -> Status {
+                                          was_readable = record.ready.has_value();
+                                          record.denial = denial;
+                                          return impl_->Erase(txn, record);
+                                        });
+  if (status.ok() && was_readable) impl_->listener.OnReplaced(collection.dataset);
+  return status;
+}
+
+Status Writer::BeginLoad(const Collection& collection, const common::Version& at) {
+  ASSIGN_OR_RETURN(const std::uint32_t slot, impl_->FreeSlot());
+  return impl_->Transact(collection, Impl::Kind::kLayout,
+                       [&](WriteTxn& txn, CopyRecord& record) -> Status {
+                         RETURN_IF_ERROR(impl_->Drop(txn, record.loading));
+                         RETURN_IF_ERROR(impl_->DropStaged(txn, record));
+                         record.denial = Denial::kNone;
+                         Generation& loading = record.loading.emplace();
+                         loading.slot = slot;
+                         loading.serial = impl_->layout + 1;
+                         loading.at = at;
+                         return OkStatus();
+                       });
+}
+
+Status Writer::Load(const Collection& collection, std::span<const Change> changes) {
+  RETURN_IF_ERROR(ValidateChanges(collection, changes));
+  return impl_->Transact(
+      collection, Impl::Kind::kEntries, [&](WriteTxn& txn, CopyRecord& record) -> Status {
+        if (!record.loading) {
+          return Error(StatusCode::kFailedPrecondition, "no load of {} was begun",
+                       CollectionName(collection));
+        }
+        GenerationEdit edit(txn, impl_->environment.slots.Dbi(record.loading->slot),
+                            *record.loading);
+        return impl_->EditAll(edit, changes, nullptr);
+      });
+}
+
+Status Writer::Stage(const Collection& collection, std::span<const Change> changes) {
+  RETURN_IF_ERROR(ValidateChanges(collection, changes));
+  return impl_->Transact(
+      collection, Impl::Kind::kEntries, [&](WriteTxn& txn, CopyRecord& record) -> Status {
+        for (const Change& change : changes) {
+          impl_->buffer.clear();
+          AppendStagedChange(change, impl_->buffer);
+          RETURN_IF_ERROR(txn.Put(impl_->environment.staging,
+                                  StagingKey(record.id, record.staged), impl_->buffer));
+          ++record.staged;
+        }
+        return OkStatus();
+      });
+}
+
+Status Writer::Apply(const Collection& collection, std::span<const Change> changes,
+                     const common::Version& cursor) {
+  RETURN_IF_ERROR(ValidateChanges(collection, changes));
+  const auto found = impl_->copies.find(collection);
+  const bool swaps = found != impl_->copies.end() && found->second.loading.has_value();
+  Notice notice{.dataset = collection.dataset};
+  Notice* const wanted = !swaps && impl_->listener.Wants() ? &notice : nullptr;
+  const Status status = impl_->Transact(
+      collection, swaps ? Impl::Kind::kLayout : Impl::Kind::kEntries,
+      [&](WriteTxn& txn, CopyRecord& record) -> Status {
+        RETURN_IF_ERROR(impl_->EditCut(txn, record, changes, wanted));
+        (swaps ? record.loading : record.ready)->at = cursor;
+        if (!swaps) return OkStatus();
+        RETURN_IF_ERROR(impl_->Drop(txn, record.ready));
+        record.ready = std::exchange(record.loading, std::nullopt);
+        return OkStatus();
+      });
+  if (!status.ok()) return status;
+  if (swaps) impl_->listener.OnReplaced(collection.dataset);
+  notice.Send(impl_->listener);
+  return OkStatus();
+}
+
+Status Writer::DropStaged(const Collection& collection) {
+  const auto found = impl_->copies.find(collection);
+  if (found != impl_->copies.end() && found->second.staged == 0) return OkStatus();
+  return impl_->Transact(collection, Impl::Kind::kEntries,
+                       [&](WriteTxn& txn, CopyRecord& record) -> Status {
+                         return impl_->DropStaged(txn, record);
+                       });
+}
+
+StatusOr<std::string> Writer::GetMeta(std::string_view name) const {
+  const Environment& environment = impl_->environment;
+  ASSIGN_OR_RETURN(const common::lmdb::ReadTxn txn, environment.env.BeginRead());
+  ASSIGN_OR_RETURN(const std::optional<std::string_view> value,
+                   txn.Get(environment.meta, fmt::format("{}{}", kMetaValuePrefix, name)));
+  return std::string(value.value_or(""));
+}
+
+Status Writer::SetMeta(std::string_view name, std::string_view value) {
+  ASSIGN_OR_RETURN(WriteTxn txn, impl_->Begin());
+  const std::string key = fmt::format("{}{}", kMetaValuePrefix, name);
+  if (value.empty()) {
+    RETURN_IF_ERROR(txn.Delete(impl_->environment.meta, key).status());
+  } else {
+    RETURN_IF_ERROR(txn.Put(impl_->environment.meta, key, value));
+  }
+  RETURN_IF_ERROR(txn.Commit());
+  impl_->Committed(Impl::Kind::kEntries);
+  return OkStatus();
+}
+
+}  // namespace agent

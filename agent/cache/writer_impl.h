@@ -1,0 +1,67 @@
+// Writer's inside: the copies as committed last, and the parts its transactions are made of.
+//
+// Thread: the writer's.  Lifetime: the environment and the listener outlive it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/cache/cache.h"
+#include "agent/cache/environment.h"
+#include "agent/cache/generation_edit.h"
+#include "agent/cache/layout.h"
+
+namespace agent {
+
+// The keys that a transaction changes, for the listener. Bounded by kChangedKeysMax.
+struct Notice {
+  std::string dataset;
+  std::vector<ChangedKey> keys = {};
+  bool too_many = false;
+
+  void Add(std::string_view key, bool deleted);
+  void Send(ChangeListener& listener);
+};
+
+struct Writer::Impl {
+  // What a transaction changes: entries and totals only, or what readers must look up anew.
+  enum class Kind { kEntries, kLayout };
+
+  Environment& environment;
+  ChangeListener& listener;
+  std::map<common::Collection, CopyRecord> copies = {};
+  std::uint64_t layout = 0;
+  std::uint32_t next_id = 0;
+  bool staging_is_foreign = false;  // left by an earlier process: the next transaction clears it
+  std::string buffer = {};          // one record
+
+  common::StatusOr<common::lmdb::WriteTxn> Begin();
+  common::Status BumpLayout(common::lmdb::WriteTxn& txn);
+  // Runs `body(txn, record)` and stores the record it leaves.
+  template <class Body>
+  common::Status Transact(const common::Collection& collection, Kind kind, Body body);
+  void Committed(Kind kind);
+  common::Status Blame(common::Status status, const CopyRecord& record);
+  void ForgetFaults(const CopyRecord& before, const CopyRecord& after);
+
+  common::StatusOr<std::uint32_t> FreeSlot();
+  common::Status Drop(common::lmdb::WriteTxn& txn, std::optional<Generation>& generation);
+  common::Status DropStaged(common::lmdb::WriteTxn& txn, CopyRecord& record);
+  common::Status Erase(common::lmdb::WriteTxn& txn, CopyRecord& record);
+  // `record` empty: removal. `notice` null: nobody wants to know.
+  common::Status Edit(GenerationEdit& edit, std::string_view key, std::string_view record,
+                      Notice* notice);
+  common::Status EditAll(GenerationEdit& edit, std::span<const Change> changes,
+                         Notice* notice);
+  common::Status EditStaged(common::lmdb::WriteTxn& txn, GenerationEdit& edit,
+                            const CopyRecord& record, Notice* notice);
+  common::Status EditCut(common::lmdb::WriteTxn& txn, CopyRecord& record,
+                         std::span<const Change> changes, Notice* notice);
+};
+
+}  // namespace agent
