@@ -34,10 +34,14 @@ inline constexpr std::size_t kResourceNameBytesMax = 2 * kKiB;
 inline constexpr std::size_t kStreamsMax = 20'000;
 
 // --- publishing -------------------------------------------------------------------------------
+inline constexpr std::size_t kPublisherIdBytesMax = 64;
 inline constexpr std::size_t kPublisherResultsKept = 64;   // outcomes remembered per publisher
 inline constexpr std::size_t kPublisherBatchesInFlightMax = 64;
 inline constexpr std::size_t kCommitGroupBatchesMax = 4096;
 inline constexpr std::size_t kCommitGroupBytesMax = 64 * kMiB;
+inline constexpr std::size_t kCommitWaitingBytesMax = 512 * kMiB;  // jobs; beyond: refused
+inline constexpr std::size_t kDatasetsMax = 100'000;
+inline constexpr std::size_t kSubscriptionsMax = 1'000'000;
 
 // --- agent: cache -----------------------------------------------------------------------------
 inline constexpr std::size_t kApplyBytesMax = 16 * kMiB;  // in memory before spilling to staging

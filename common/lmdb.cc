@@ -138,11 +138,25 @@ StatusOr<WriteTxn> Env::BeginWrite() {
 
 StatusOr<Dbi> Env::OpenDatabase(const std::string& name) {
   ASSIGN_OR_RETURN(WriteTxn txn, BeginWrite());
-  Dbi dbi = 0;
-  RETURN_IF_ERROR(
-      ToStatus(mdb_dbi_open(txn.raw(), name.c_str(), MDB_CREATE, &dbi), "open database " + name));
+  ASSIGN_OR_RETURN(const Dbi dbi, txn.OpenDatabase(name));
   RETURN_IF_ERROR(txn.Commit());
   return dbi;
+}
+
+StatusOr<std::optional<Dbi>> Env::FindDatabase(const std::string& name) {
+  ASSIGN_OR_RETURN(ReadTxn txn, BeginRead());
+  Dbi dbi = 0;
+  const int code = mdb_dbi_open(txn.raw(), name.c_str(), 0, &dbi);
+  if (code == MDB_NOTFOUND) return std::optional<Dbi>();
+  RETURN_IF_ERROR(ToStatus(code, "open database " + name));
+  RETURN_IF_ERROR(txn.KeepHandles());
+  return std::optional(dbi);
+}
+
+StatusOr<bool> Env::IsEmpty() const {
+  MDB_stat stat;
+  RETURN_IF_ERROR(ToStatus(mdb_env_stat(env_, &stat), "stat"));
+  return stat.ms_entries == 0;
 }
 
 Status Env::Sync() { return ToStatus(mdb_env_sync(env_, 1), "sync"); }
@@ -176,12 +190,33 @@ StatusOr<std::size_t> Txn::Count(Dbi dbi) const {
   return stat.ms_entries;
 }
 
+Status ReadTxn::KeepHandles() {
+  return ToStatus(mdb_txn_commit(std::exchange(txn_, nullptr)), "end a read");
+}
+
 Status ReadTxn::Renew() { return ToStatus(mdb_txn_renew(txn_), "renew a read"); }
+
+StatusOr<Dbi> WriteTxn::OpenDatabase(const std::string& name) {
+  Dbi dbi = 0;
+  RETURN_IF_ERROR(
+      ToStatus(mdb_dbi_open(txn_, name.c_str(), MDB_CREATE, &dbi), "open database " + name));
+  return dbi;
+}
 
 Status WriteTxn::Put(Dbi dbi, std::string_view key, std::string_view value) {
   MDB_val k = ToVal(key);
   MDB_val v = ToVal(value);
   return ToStatus(mdb_put(txn_, dbi, &k, &v, 0), "write");
+}
+
+StatusOr<std::optional<std::string_view>> WriteTxn::PutIfAbsent(Dbi dbi, std::string_view key,
+                                                                std::string_view value) {
+  MDB_val k = ToVal(key);
+  MDB_val v = ToVal(value);
+  const int code = mdb_put(txn_, dbi, &k, &v, MDB_NOOVERWRITE);
+  if (code == MDB_SUCCESS) return std::optional<std::string_view>();
+  if (code == MDB_KEYEXIST) return std::optional(ToView(v));
+  return ToStatus(code, "write");
 }
 
 Status WriteTxn::Append(Dbi dbi, std::string_view key, std::string_view value) {

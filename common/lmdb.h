@@ -57,6 +57,10 @@ class Env {
 
   // Opens, or creates, a named database; the handle is valid for transactions begun afterwards.
   StatusOr<Dbi> OpenDatabase(const std::string& name);
+  // As OpenDatabase, but never creates: absent if there is none of that name.
+  StatusOr<std::optional<Dbi>> FindDatabase(const std::string& name);
+  // True if no named database was ever created.
+  StatusOr<bool> IsEmpty() const;
 
   Status Sync();                      // flushes to disk
   std::size_t map_bytes() const;      // the bound
@@ -99,6 +103,8 @@ class ReadTxn final : public Txn {
   void Reset() { mdb_txn_reset(txn_); }
   // Takes the newest snapshot. REQUIRES: Reset was called.
   Status Renew();
+  // Ends the transaction; database handles opened in it stay valid.
+  Status KeepHandles();
 };
 
 class WriteTxn final : public Txn {
@@ -106,7 +112,12 @@ class WriteTxn final : public Txn {
   explicit WriteTxn(MDB_txn* txn) : Txn(txn) {}
   WriteTxn(WriteTxn&&) noexcept = default;
 
+  // As Env::OpenDatabase, within this transaction; valid for others once it has committed.
+  StatusOr<Dbi> OpenDatabase(const std::string& name);
   Status Put(Dbi dbi, std::string_view key, std::string_view value);
+  // Writes only if `key` is absent; else returns its value (valid until the next write).
+  StatusOr<std::optional<std::string_view>> PutIfAbsent(Dbi dbi, std::string_view key,
+                                                        std::string_view value);
   // REQUIRES: `key` sorts after every key of `dbi`; else ALREADY_EXISTS and nothing is written.
   Status Append(Dbi dbi, std::string_view key, std::string_view value);
   // True if there was something to delete.

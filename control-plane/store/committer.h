@@ -5,13 +5,16 @@
 // store and the listener outlive it.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <functional>
-#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "common/clock.h"
+#include "common/limits.h"
 #include "common/mailbox.h"
 #include "common/thread.h"
 #include "control-plane/store/store.h"
@@ -49,9 +52,11 @@ struct DeclareJob {
 using CommitJob = std::variant<PublishJob, DeclareJob>;
 
 struct CommitterOptions {
+  // Tombstones, withdrawn datasets and publishers' outcomes are kept this long.
   std::chrono::milliseconds tombstone_retention{24 * 3600 * 1000};
   std::uint64_t tombstones_max = 10'000'000;  // per dataset
   std::size_t jobs_max = 100'000;             // waiting; beyond: refused
+  std::size_t waiting_bytes_max = common::kCommitWaitingBytesMax;
 };
 
 class Committer {
@@ -63,17 +68,22 @@ class Committer {
   // False: too much is waiting or it is shutting down; `done` will not be called.
   [[nodiscard]] bool Submit(CommitJob job);
 
-  // Makes one group of `jobs` and commits it: what the thread does for all that waits. Public for
-  // tests and the simulation, which run it without the thread (see CommitOnce's .cc).
+  // Makes one group of `jobs`, in order, and commits it: what the thread does with all that waits.
+  // If the commit fails, every job in it gets the error. Public for tests and the simulation, which
+  // need no thread; they may call Store::Compact themselves.
   static void CommitOnce(std::vector<CommitJob> jobs, const common::Clock& clock, Store& store,
                          CommitListener& listener);
 
  private:
   void Run();
+  void CommitAll(std::vector<CommitJob> jobs);
+  // True: there is more to do at the next idle moment.
+  bool CompactOnce();
   const CommitterOptions options_;
   const common::Clock& clock_;
   Store& store_;
   CommitListener& listener_;
+  std::atomic<std::size_t> waiting_bytes_ = 0;  // values of the jobs in the mailbox
   common::Mailbox<CommitJob> mailbox_;
   common::Thread thread_;
 };

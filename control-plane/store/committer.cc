@@ -1,0 +1,195 @@
+#include "control-plane/store/committer.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "control-plane/store/declare.h"
+#include "control-plane/store/validate.h"
+
+namespace cp {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kCompactInterval{1000};
+constexpr milliseconds kCompactPause{10};  // between steps while there is more to do
+constexpr std::size_t kCompactBudget = 2000;
+
+std::size_t JobBatches(const CommitJob& job) {
+  const auto* const publish = std::get_if<PublishJob>(&job);
+  return publish == nullptr ? 1 : publish->batches.size();
+}
+
+std::size_t JobBytes(const CommitJob& job) {
+  const auto* const publish = std::get_if<PublishJob>(&job);
+  if (publish == nullptr) return 0;
+  std::size_t bytes = 0;
+  for (const Batch& batch : publish->batches) bytes += BatchBytes(batch);
+  return bytes;
+}
+
+// A group in the making, and whose batches are where in it.
+class GroupBuilder {
+ public:
+  GroupBuilder(CatalogPtr catalog, std::int64_t now_ms) : catalog_(std::move(catalog)) {
+    group_.now_ms = now_ms;
+  }
+
+  void Add(PublishJob& job) {
+    for (Batch& batch : job.batches) {
+      batch.publisher_id = job.publisher_id;
+      if (batch.refused.ok()) batch.refused = ValidateBatch(*catalog_, job.service, batch);
+      group_.batches.push_back(std::move(batch));
+    }
+    if (job.forget) group_.forget_publishers.push_back(job.publisher_id);
+  }
+
+  // What the job gets to hear once the group is durable.
+  common::StatusOr<std::vector<std::string>> Add(DeclareJob& job) {
+    auto next = std::make_shared<Catalog>(*catalog_);
+    ASSIGN_OR_RETURN(DeclarationPlan plan, PlanDeclarations(*next, std::move(job.changes)));
+    if (job.dry_run || plan.changes.empty()) return std::move(plan.outcomes);
+    catalog_ = std::move(next);
+    std::ranges::move(plan.changes, std::back_inserter(group_.declarations));
+    return std::move(plan.outcomes);
+  }
+
+  const Group& group() const { return group_; }
+  bool IsEmpty() const {
+    return group_.batches.empty() && group_.declarations.empty() &&
+           group_.forget_publishers.empty();
+  }
+
+ private:
+  CatalogPtr catalog_;  // with the declarations so far
+  Group group_;
+};
+
+std::vector<std::string> ChangedDatasets(const Group& group, const std::vector<Outcome>& outcomes) {
+  std::set<std::string_view> names;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (!outcomes[i].changed) continue;
+    for (const Write& write : group.batches[i].writes) names.insert(write.dataset);
+  }
+  return {names.begin(), names.end()};
+}
+
+using DeclareResult = common::StatusOr<std::vector<std::string>>;
+
+void Answer(std::vector<CommitJob>& jobs, const std::vector<DeclareResult>& declared,
+            std::vector<Outcome> outcomes) {
+  auto outcome = std::make_move_iterator(outcomes.begin());
+  auto answer = declared.begin();
+  for (CommitJob& job : jobs) {
+    if (auto* const publish = std::get_if<PublishJob>(&job)) {
+      const auto count = static_cast<std::ptrdiff_t>(publish->batches.size());
+      publish->done({outcome, outcome + count});
+      outcome += count;
+    } else {
+      std::get<DeclareJob>(job).done(*answer++);
+    }
+  }
+}
+
+void AnswerAll(std::vector<CommitJob>& jobs, const common::Status& failure) {
+  for (CommitJob& job : jobs) {
+    if (auto* const publish = std::get_if<PublishJob>(&job)) {
+      publish->done(std::vector<Outcome>(publish->batches.size(), Outcome{.status = failure}));
+    } else {
+      std::get<DeclareJob>(job).done(failure);
+    }
+  }
+}
+
+}  // namespace
+
+Committer::Committer(CommitterOptions options, const common::Clock& clock, Store& store,
+                     CommitListener& listener)
+    : options_(options),
+      clock_(clock),
+      store_(store),
+      listener_(listener),
+      mailbox_(options.jobs_max),
+      thread_("committer", [this] { Run(); }) {}
+
+Committer::~Committer() { mailbox_.Close(); }
+
+bool Committer::Submit(CommitJob job) {
+  const std::size_t bytes = JobBytes(job);
+  if (waiting_bytes_.fetch_add(bytes) + bytes <= options_.waiting_bytes_max &&
+      mailbox_.Post(std::move(job))) {
+    return true;
+  }
+  waiting_bytes_.fetch_sub(bytes);
+  return false;
+}
+
+void Committer::Run() {
+  auto compact_at = std::chrono::steady_clock::now() + kCompactInterval;
+  while (true) {
+    const auto now = std::chrono::steady_clock::now();
+    std::vector<CommitJob> jobs =
+        mailbox_.WaitAll(std::max(compact_at - now, std::chrono::steady_clock::duration::zero()));
+    if (!jobs.empty()) {
+      CommitAll(std::move(jobs));
+    } else if (mailbox_.closed()) {
+      return;
+    } else {
+      const bool more = CompactOnce();
+      compact_at = std::chrono::steady_clock::now() + (more ? kCompactPause : kCompactInterval);
+    }
+  }
+}
+
+void Committer::CommitAll(std::vector<CommitJob> jobs) {
+  std::vector<CommitJob> group;
+  std::size_t batches = 0, bytes = 0;
+  const auto flush = [&] {
+    CommitOnce(std::exchange(group, {}), clock_, store_, listener_);
+    waiting_bytes_.fetch_sub(bytes);
+    batches = bytes = 0;
+  };
+  for (CommitJob& job : jobs) {
+    const std::size_t job_batches = JobBatches(job), job_bytes = JobBytes(job);
+    const bool fits = batches + job_batches <= common::kCommitGroupBatchesMax &&
+                      bytes + job_bytes <= common::kCommitGroupBytesMax;
+    if (!fits && !group.empty()) flush();
+    batches += job_batches;
+    bytes += job_bytes;
+    group.push_back(std::move(job));
+  }
+  flush();
+}
+
+bool Committer::CompactOnce() {
+  const std::int64_t before_ms = clock_.UnixMillis() - options_.tombstone_retention.count();
+  const auto more = store_.Compact(before_ms, options_.tombstones_max, kCompactBudget);
+  return more.ok() && *more;  // a failure shows at the next commit, too, and is tried again
+}
+
+void Committer::CommitOnce(std::vector<CommitJob> jobs, const common::Clock& clock, Store& store,
+                           CommitListener& listener) {
+  GroupBuilder builder(store.catalog(), clock.UnixMillis());
+  std::vector<DeclareResult> declared;
+  for (CommitJob& job : jobs) {
+    if (auto* const publish = std::get_if<PublishJob>(&job)) {
+      builder.Add(*publish);
+    } else {
+      declared.push_back(builder.Add(std::get<DeclareJob>(job)));
+    }
+  }
+  std::vector<Outcome> outcomes;
+  if (!builder.IsEmpty()) {
+    auto committed = store.Commit(builder.group());
+    if (!committed.ok()) return AnswerAll(jobs, committed.status());
+    outcomes = *std::move(committed);
+    CHECK(outcomes.size() == builder.group().batches.size());
+    const bool redeclared = !builder.group().declarations.empty();
+    listener.OnCommitted(ChangedDatasets(builder.group(), outcomes),
+                         redeclared ? store.catalog() : nullptr);
+  }
+  Answer(jobs, declared, std::move(outcomes));
+}
+
+}  // namespace cp

@@ -1,0 +1,133 @@
+#include "control-plane/store/lmdb_store.h"
+
+#include <utility>
+
+#include "common/limits.h"
+#include "control-plane/store/group_writer.h"
+#include "control-plane/store/layout.h"
+#include "control-plane/store/lmdb_view.h"
+
+namespace cp {
+namespace {
+
+using common::Error;
+using common::StatusCode;
+namespace lmdb = common::lmdb;
+
+common::StatusOr<CatalogPtr> ReadCatalog(const lmdb::Txn& txn, const Tables& tables) {
+  Catalog catalog;
+  ASSIGN_OR_RETURN(lmdb::Cursor cursor, lmdb::Cursor::Open(txn, tables.declarations));
+  RETURN_IF_ERROR(cursor.First());
+  while (cursor.valid()) {
+    ASSIGN_OR_RETURN(const DeclarationChange change,
+                     layout::DecodeDeclaration(cursor.key(), cursor.value()));
+    catalog.Apply(change);
+    RETURN_IF_ERROR(cursor.Next());
+  }
+  return std::make_shared<const Catalog>(std::move(catalog));
+}
+
+}  // namespace
+
+common::StatusOr<std::unique_ptr<LmdbStore>> LmdbStore::Open(const LmdbStoreOptions& options) {
+  ASSIGN_OR_RETURN(lmdb::Env env, lmdb::Env::Open({.dir = options.dir,
+                                                   .map_bytes = options.map_bytes,
+                                                   .databases_max = kTablesMax,
+                                                   .readers_max = options.views_max,
+                                                   .sync = options.sync}));
+  ASSIGN_OR_RETURN(const Tables tables, OpenTables(env, options.dir));
+  Epoch epoch = 0;
+  CatalogPtr catalog;
+  {
+    ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, env.BeginRead());
+    ASSIGN_OR_RETURN(epoch, ReadMeta64(txn, tables, layout::kMetaEpoch));
+    ASSIGN_OR_RETURN(catalog, ReadCatalog(txn, tables));
+  }
+  return std::unique_ptr<LmdbStore>(
+      new LmdbStore(std::move(env), tables, epoch, std::move(catalog)));
+}
+
+common::Status LmdbStore::CheckUsable() const {
+  if (!broken_) return common::OkStatus();
+  return Error(StatusCode::kDataLoss,
+               "the store had an I/O error and takes no writes; check the disk, then restart");
+}
+
+common::Status LmdbStore::Note(common::Status status) {
+  broken_ |= status.code() == StatusCode::kDataLoss;
+  return status;
+}
+
+common::StatusOr<std::vector<Outcome>> LmdbStore::Commit(const Group& group) {
+  RETURN_IF_ERROR(CheckUsable());
+  auto outcomes = WriteGroup(group);
+  if (!outcomes.ok()) return Note(common::Annotate(outcomes.status(), "commit to the store"));
+  if (!group.declarations.empty()) UpdateCatalog(group.declarations);
+  return outcomes;
+}
+
+common::StatusOr<std::vector<Outcome>> LmdbStore::WriteGroup(const Group& group) {
+  ASSIGN_OR_RETURN(lmdb::WriteTxn txn, env_.BeginWrite());
+  GroupWriter writer(tables_, epoch_, txn, group.now_ms);
+  RETURN_IF_ERROR(writer.Start());
+  for (const DeclarationChange& change : group.declarations) {
+    RETURN_IF_ERROR(writer.Declare(change));
+  }
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(group.batches.size());
+  for (const Batch& batch : group.batches) {
+    ASSIGN_OR_RETURN(Outcome outcome, writer.Apply(batch));
+    outcomes.push_back(std::move(outcome));
+  }
+  for (const std::string& id : group.forget_publishers) RETURN_IF_ERROR(writer.Forget(id));
+  RETURN_IF_ERROR(writer.Finish());
+  RETURN_IF_ERROR(txn.Commit());
+  return outcomes;
+}
+
+void LmdbStore::UpdateCatalog(const std::vector<DeclarationChange>& changes) {
+  Catalog next = *catalog();
+  for (const DeclarationChange& change : changes) next.Apply(change);
+  auto shared = std::make_shared<const Catalog>(std::move(next));
+  common::MutexLock lock(mutex_);
+  catalog_.swap(shared);
+}
+
+common::StatusOr<std::unique_ptr<View>> LmdbStore::OpenView() const {
+  return LmdbView::Open(env_, tables_);
+}
+
+CatalogPtr LmdbStore::catalog() const {
+  common::MutexLock lock(mutex_);
+  return catalog_;
+}
+
+common::StatusOr<std::uint64_t> LmdbStore::LastSequence(std::string_view publisher_id) const {
+  if (publisher_id.empty() || publisher_id.size() > common::kPublisherIdBytesMax) {
+    return std::uint64_t{0};
+  }
+  ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, env_.BeginRead());
+  ASSIGN_OR_RETURN(const auto bytes, txn.Get(tables_.publishers, publisher_id));
+  if (!bytes) return std::uint64_t{0};
+  ASSIGN_OR_RETURN(const layout::PublisherRecord record, layout::DecodePublisher(*bytes));
+  return record.last_sequence;
+}
+
+common::StatusOr<bool> LmdbStore::Compact(std::int64_t before_ms, std::uint64_t count_max,
+                                          std::size_t budget) {
+  RETURN_IF_ERROR(CheckUsable());
+  CompactionProgress progress = progress_;  // kept only if the transaction is
+  const auto step = [&]() -> common::StatusOr<bool> {
+    ASSIGN_OR_RETURN(lmdb::WriteTxn txn, env_.BeginWrite());
+    ASSIGN_OR_RETURN(const bool more,
+                     Compactor(tables_, txn, before_ms, count_max, budget).Step(progress));
+    RETURN_IF_ERROR(txn.Commit());
+    return more;
+  };
+  auto more = step();
+  if (!more.ok()) return Note(common::Annotate(more.status(), "compact the store"));
+  progress_ = std::move(progress);
+  return more;
+}
+
+}  // namespace cp

@@ -1,0 +1,34 @@
+// Tables: the store's databases inside its LMDB environment, opened and checked.
+//
+// Thread: any; handles are plain numbers.  Lifetime: value; the environment outlives it.
+#pragma once
+
+#include <string_view>
+
+#include "common/lmdb.h"
+#include "control-plane/store/layout.h"
+
+namespace cp {
+
+struct Tables {
+  common::lmdb::Dbi meta = 0, declarations = 0, datasets = 0, entries = 0, tombstones = 0;
+  common::lmdb::Dbi changes = 0, removals = 0, publishers = 0, purging = 0;
+};
+inline constexpr unsigned kTablesMax = 9;
+
+// Opens the tables; an empty environment gets new ones and a new epoch. `dir` is for messages.
+// FAILED_PRECONDITION: the directory is not a control plane's, or a newer version's.
+common::StatusOr<Tables> OpenTables(common::lmdb::Env& env, std::string_view dir);
+
+// NOT_FOUND never: a missing value is DATA_LOSS.
+common::StatusOr<std::uint32_t> ReadMeta32(const common::lmdb::Txn& txn, const Tables& tables,
+                                           std::string_view name);
+common::StatusOr<std::uint64_t> ReadMeta64(const common::lmdb::Txn& txn, const Tables& tables,
+                                           std::string_view name);
+
+// Absent: no such dataset.
+common::StatusOr<std::optional<layout::DatasetRecord>> ReadDataset(const common::lmdb::Txn& txn,
+                                                                   const Tables& tables,
+                                                                   std::string_view name);
+
+}  // namespace cp

@@ -1,0 +1,91 @@
+#include "control-plane/store/validate.h"
+
+#include <string>
+
+#include "common/limits.h"
+#include "common/names.h"
+
+namespace cp {
+namespace {
+
+using common::Error;
+using common::InvalidArgument;
+using common::StatusCode;
+
+common::Status TooBig(std::string_view what, std::size_t is, std::size_t max) {
+  return Error(StatusCode::kOutOfRange, "{} has {} bytes, at most {} are allowed", what, is, max);
+}
+
+common::Status ValidateFrame(const Batch& batch) {
+  if (batch.publisher_id.empty() || batch.publisher_id.size() > common::kPublisherIdBytesMax) {
+    return InvalidArgument("publisher id has {} bytes, 1 to {} are allowed",
+                           batch.publisher_id.size(), common::kPublisherIdBytesMax);
+  }
+  if (batch.sequence == 0) return InvalidArgument("sequence is 0; sequences begin with 1");
+  if (batch.writes.empty()) return InvalidArgument("the batch has no writes");
+  if (batch.writes.size() > common::kBatchEntriesMax) {
+    return Error(StatusCode::kOutOfRange,
+                 "the batch has {} writes, at most {} are allowed; split it", batch.writes.size(),
+                 common::kBatchEntriesMax);
+  }
+  const std::size_t bytes = BatchBytes(batch);
+  if (bytes <= common::kBatchBytesMax) return common::OkStatus();
+  return Error(StatusCode::kOutOfRange, "the batch has {} bytes, at most {} are allowed; split it",
+               bytes, common::kBatchBytesMax);
+}
+
+// For messages: dataset/key with odd bytes escaped, cut where it gets long.
+std::string Where(const Write& write) {
+  constexpr std::size_t kShown = 64;
+  const bool cut = write.key.size() > kShown;
+  return fmt::format("{}/{}{}", write.dataset,
+                     common::PercentEncode(std::string_view(write.key).substr(0, kShown)),
+                     cut ? "…" : "");
+}
+
+common::Status ValidateKey(const Write& write) {
+  if (write.key.empty()) return InvalidArgument("a key of dataset {} is empty", write.dataset);
+  if (write.key.size() <= common::kKeyBytesMax) return common::OkStatus();
+  return TooBig("key " + Where(write), write.key.size(), common::kKeyBytesMax);
+}
+
+common::Status ValidateValue(const common::Dataset& dataset, const Write& write) {
+  if (!write.value) return common::OkStatus();
+  if (write.value->size() > dataset.max_value_bytes) {
+    return TooBig("value of " + Where(write), write.value->size(), dataset.max_value_bytes);
+  }
+  if (write.content_type.size() > common::kContentTypeBytesMax) {
+    return TooBig("content type of " + Where(write), write.content_type.size(),
+                  common::kContentTypeBytesMax);
+  }
+  if (common::IsUtf8(write.content_type)) return common::OkStatus();
+  return InvalidArgument("content type of {} is not UTF-8", Where(write));
+}
+
+}  // namespace
+
+std::size_t BatchBytes(const Batch& batch) {
+  std::size_t bytes = 0;
+  for (const Write& write : batch.writes) {
+    bytes += write.key.size() + (write.value ? write.value->size() : 0);
+  }
+  return bytes;
+}
+
+common::Status ValidateBatch(const Catalog& catalog, std::string_view service,
+                             const Batch& batch) {
+  RETURN_IF_ERROR(ValidateFrame(batch));
+  const common::Dataset* dataset = nullptr;  // of the last write: mostly the next one's, too
+  for (const Write& write : batch.writes) {
+    if (dataset == nullptr || dataset->name != write.dataset) {
+      RETURN_IF_ERROR(common::ValidateDatasetName(write.dataset));
+      RETURN_IF_ERROR(catalog.CheckMayPublish(service, write.dataset));
+      dataset = catalog.FindDataset(write.dataset);
+    }
+    RETURN_IF_ERROR(ValidateKey(write));
+    RETURN_IF_ERROR(ValidateValue(*dataset, write));
+  }
+  return common::OkStatus();
+}
+
+}  // namespace cp

@@ -1,0 +1,23 @@
+// Validate: what a service may publish.
+//
+// Thread: any.  Lifetime: pure function.
+#pragma once
+
+#include <string_view>
+
+#include "control-plane/store/catalog.h"
+#include "control-plane/store/store.h"
+
+namespace cp {
+
+// OK: `service` may have `batch` committed. The first fault otherwise, named with what to do:
+//   INVALID_ARGUMENT   publisher id, sequence, no writes, a malformed name, key or content type
+//   OUT_OF_RANGE       key, value, content type or batch too big
+//   NOT_FOUND          dataset not declared
+//   PERMISSION_DENIED  not its owner
+common::Status ValidateBatch(const Catalog& catalog, std::string_view service, const Batch& batch);
+
+// Keys + values of a batch.
+std::size_t BatchBytes(const Batch& batch);
+
+}  // namespace cp
