@@ -20,6 +20,8 @@ std::string_view PhaseName(CopyPhase phase) {
       return "NODATASET";
     case CopyPhase::kNoPermission:
       return "NOPERM";
+    case CopyPhase::kUnsupported:
+      return "UNSUPPORTED";
   }
   CHECK(false);
   return {};
