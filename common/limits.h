@@ -64,6 +64,15 @@ inline constexpr std::size_t kScanCursorsMax = 65'536;
 inline constexpr std::size_t kScanCountMax = 10'000;
 inline constexpr std::size_t kKeysReplyMax = 1'000'000;
 
+// --- agent: sync ------------------------------------------------------------------------------
+// How long changes may stay in memory, unacknowledged, when the server falls silent.
+inline constexpr std::chrono::milliseconds kHeldMax{50};
+inline constexpr std::chrono::milliseconds kAnswerTimeout{15'000};  // then a name is reported
+inline constexpr std::chrono::milliseconds kStatusInterval{50};     // between two status notices
+inline constexpr std::chrono::milliseconds kSyncTickMax{500};
+inline constexpr std::chrono::milliseconds kReloadBackoffMin{1'000};  // reloads for a mismatch
+inline constexpr std::chrono::milliseconds kReloadBackoffMax{300'000};
+
 // --- retries ----------------------------------------------------------------------------------
 inline constexpr std::chrono::milliseconds kReconnectBackoffMin{500};
 inline constexpr std::chrono::milliseconds kReconnectBackoffMax{30'000};

@@ -50,6 +50,7 @@ struct CopyStatus {
 struct AgentStatus {
   std::string service;
   bool connected = false;
+  bool wanted_known = false;  // the control plane has said, once, what this agent shall carry
   std::string control_plane;  // address in use, or last tried
   std::uint64_t reconnects = 0;
   std::uint64_t bytes_in = 0;

@@ -1,0 +1,140 @@
+// CutAssembler: turns Entry responses into what the cache shall do, so that a reader never sees half
+// of a cut.
+//
+// Thread: one owner (sync); pure, no I/O, clock or lock.  Lifetime: one stream per Start; steps keep
+// alive the response bytes that their changes point into.
+//
+//              entries                          entries
+//    begin marker -> kLoad -> … -> kApply         (held, kStage when big) -> kApply
+//    (first load, reload)   complete marker       live          complete marker
+//
+// A server that sends no markers (foreign) has each response applied as it comes. It is taken for
+// foreign when a copy that sent no cursor gets entries without a begin marker before any marker was
+// seen, when it reports a collection's name as removed, or when versions are not ours. Such a
+// removal never erases entries: it may mean "empty" or "I do not know this name".
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/cache/cache.h"
+#include "common/delta_codec.h"
+#include "common/limits.h"
+
+namespace agent {
+
+// Epoch of cursors and entry versions that a foreign server's versions are hashed into; never sent.
+inline constexpr common::Epoch kForeignEpoch = 0xFFFF'FFFF'FFFFu;
+
+// Changes and the bytes that they point into.
+struct ChangeBatch {
+  std::vector<std::shared_ptr<const std::string>> buffers;
+  std::deque<std::string> keys;  // those that had to be decoded
+  std::vector<Change> changes;
+  std::size_t bytes = 0;  // on the wire, nearly
+};
+
+struct CacheStep {
+  enum class Kind {
+    kAllow,       // Writer::Deny(kNone)
+    kDeny,        // Writer::Deny(denial)
+    kBeginLoad,   // at `version`
+    kLoad,
+    kStage,
+    kDropStaged,
+    kApply,       // up to `version`
+  };
+  Kind kind = Kind::kApply;
+  common::Collection collection;
+  ChangeBatch batch;
+  common::Version version;
+  Denial denial = Denial::kNone;
+};
+
+struct AssemblyOutcome {
+  std::vector<CacheStep> steps;       // in order; none when refused
+  std::string refused;                // why all of the response is rejected; empty: it is not
+  std::vector<std::string> rejected;  // "<name>: <reason>" of single resources that are left out
+  std::vector<common::Collection> answered;  // collections that the server spoke about
+};
+
+// What to send as the collection's initial version; empty: nothing, the load starts from scratch.
+std::string ResumeVersion(const CopyState& copy);
+
+class CutAssembler {
+ public:
+  enum class Server { kUnknown, kMarkers, kForeign };
+
+  // A new stream: what is held is dropped (the server sends it again) and nothing is tracked.
+  void Start();
+  // Entries of this copy count from now on. `sends_cursor`: ResumeVersion was offered for it.
+  void Track(const CopyState& copy, bool sends_cursor);
+  void Untrack(const common::Collection& collection);
+  // Nothing counts any more until the next begin marker: the collection was subscribed anew.
+  void AwaitBegin(const common::Collection& collection);
+
+  // `view` points into `bytes`.
+  AssemblyOutcome OnResponse(const common::DeltaResponseView& view,
+                             std::shared_ptr<const std::string> bytes);
+  // Makes durable steps of all that is held.
+  std::vector<CacheStep> Spill();
+  std::size_t held_bytes() const { return held_bytes_; }
+  Server server() const { return server_; }
+
+  // Held loads are handed on once they reach this; more per commit gains nothing.
+  static constexpr std::size_t kLoadBytes = 4 * common::kMiB;
+
+ private:
+  struct Track_ {
+    enum class Phase { kAwaitBegin, kLoading, kLive };
+    common::Collection collection;
+    std::string entry_prefix;  // of its entries' resource names
+    Phase phase = Phase::kAwaitBegin;
+    bool may_guess = true;  // entries without a marker may mean a foreign server
+    bool denied = false;
+    bool staged = false;
+    bool touched = false;  // by this response
+    common::Revision foreign_revision = 0;
+    std::optional<common::Version> complete;  // marker of this response
+    ChangeBatch held;
+  };
+  struct Place {
+    Track_* track = nullptr;
+    bool marker = false;
+    std::string_view key;
+  };
+
+  Place Locate(std::string_view name);
+  Track_* Covering(const std::string& dataset, std::string_view key);
+  void TakeErrors(const common::DeltaResponseView& view, AssemblyOutcome& out);
+  void TakeResource(const common::ResourceView& resource, AssemblyOutcome& out);
+  void TakeEntry(const Place& place, const common::ResourceView& resource, AssemblyOutcome& out);
+  void TakeMarker(Track_& track, const common::ResourceView& resource, AssemblyOutcome& out);
+  void TakeRemoval(const common::DeltaResponseView& view, std::string_view name,
+                   AssemblyOutcome& out);
+  bool Accepts(Track_& track, AssemblyOutcome& out);
+  void BeginForeign(Track_& track, AssemblyOutcome& out);
+  void AddChange(const Place& place, const Change& change, std::size_t bytes);
+  void Finish(const common::DeltaResponseView& view, AssemblyOutcome& out);
+  void FinishTrack(Track_& track, AssemblyOutcome& out);
+  void DropHeld(Track_& track);
+  CacheStep Step(Track_& track, CacheStep::Kind kind, bool with_held);
+  void SpillTrack(Track_& track, std::vector<CacheStep>& steps);
+
+  std::map<common::Collection, Track_> tracks_;
+  std::map<std::string, Track_*, std::less<>> by_name_;
+  Server server_ = Server::kUnknown;
+  std::size_t held_bytes_ = 0;
+  // Of the response being taken.
+  std::shared_ptr<const std::string> bytes_;
+  Track_* last_ = nullptr;
+  std::string decoded_;
+};
+
+}  // namespace agent

@@ -1,0 +1,154 @@
+// SyncCore: keeps the cache equal to what the control plane offers. All of the agent's xDS but the
+// stream itself: which resources to ask for, what to apply, what to acknowledge, how fresh each
+// copy is.
+//
+// Thread: one owner (sync); no thread, socket or lock inside.  Lifetime: writer, board, sink, log
+// and clock outlive it.
+// Order of work for every response: validate, make durable, then acknowledge. A write that fails
+// (disk full) closes the stream, so that nothing is acknowledged that is not stored; what is stored
+// keeps being served, and the next stream resumes there.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/cache/agent_status.h"
+#include "agent/cache/cache.h"
+#include "agent/xds/cut.h"
+#include "agent/xds/freshness.h"
+#include "agent/xds/request_sink.h"
+#include "agent/xds/subscription.h"
+#include "agent/xds/wanted.h"
+#include "common/backoff.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+namespace agent {
+
+struct SyncOptions {
+  std::string service;
+  std::string instance;    // tells agents of one service apart
+  std::string user_agent = "tributary-agent";
+  std::vector<common::Subscription> subscribe;  // --subscribe
+  std::chrono::milliseconds freshness_interval{1000};
+};
+
+// Client feature that asks for cursors and markers (docs/protocol.md, "Resume").
+inline constexpr std::string_view kCursorFeature = "tributary.cursor.v1";
+
+class SyncCore {
+ public:
+  SyncCore(SyncOptions options, const common::Clock& clock, Writer& writer, StatusBoard& board,
+           RequestSink& sink, common::Log& log);
+
+  // Takes up what was wanted last, so that copies serve without a control plane. Once, first.
+  common::Status Start();
+
+  void OnConnecting(const std::string& address);
+  void OnConnected();
+  void OnResponse(std::shared_ptr<const std::string> bytes);
+  void OnDisconnected(const common::Status& why);
+  // A reader found a broken entry: the copy is loaded again.
+  void OnFault(const common::Collection& collection);
+  // Does what time has come for; call again at the returned time or after any other event.
+  common::MonotonicTime Tick();
+
+  // The stream has been of use: the next one may be tried without delay.
+  bool proved() const { return proved_ && totals_.apply_error.empty(); }
+
+ private:
+  struct Copy {
+    WantedCopy wanted;
+    CopyProof proof;
+    bool restart = false;  // load from nothing: a cursor must not be offered
+    bool restart_asked = false;  // on this stream
+    bool faulted = false;
+    bool mismatch = false;
+    bool staged = false;
+    bool loading = false;
+    std::optional<common::Version> cursor;  // of the complete copy
+    common::MonotonicTime loading_since{};
+    common::MonotonicTime restart_after{};  // reloads for a mismatch keep a distance
+    common::Backoff restart_backoff;
+    std::int64_t verified_at_ms = 0;
+    std::string note;
+  };
+  struct Ack {
+    std::string nonce;
+    std::optional<common::ErrorDetail> error;
+  };
+
+  // What to carry.
+  common::Status AdoptWanted();
+  common::Status RemoveUnwanted(const Wanted& wanted);
+  common::Status AddCopy(const WantedCopy& wanted);
+  void WarnUnsupported(const Wanted& wanted);
+
+  // Responses by type.
+  void OnSubscriptions(const common::DeltaResponseView& view);
+  void OnStates(const common::DeltaResponseView& view);
+  void OnEntries(const common::DeltaResponseView& view, std::shared_ptr<const std::string> bytes);
+  std::string OnState(const common::ResourceView& resource);
+  std::string CheckDigest(Copy& copy);
+  bool RunSteps(std::vector<CacheStep>& steps);
+  common::Status RunStep(CacheStep& step);
+  common::Status WriteStep(CacheStep& step);
+  void StepDone(const CacheStep& step, Copy& copy);
+  void Applied(const CacheStep& step, Copy& copy);
+  void Restart(Copy& copy);
+  void Answered(Copy& copy);
+
+  // Requests.
+  void Respond(std::string_view type_url, const Ack& ack);
+  void ReleaseEntryAcks();
+  void Flush();
+  void Send(common::DeltaRequest request);
+  void Probe();
+  void ReportOverdue();
+  void Fail(const common::Status& status);
+
+  // Status.
+  CopyStatus StatusOf(const Copy& copy, const CopyState& state) const;
+  CopyPhase PhaseOf(const Copy& copy, const CopyState& state) const;
+  void PublishStatus();
+
+  Copy* FindCopy(std::string_view collection_name);
+
+  const SyncOptions options_;
+  const common::Clock& clock_;
+  Writer& writer_;
+  StatusBoard& board_;
+  RequestSink& sink_;
+  common::Log& log_;
+  common::LogLimiter fail_limiter_;
+  common::LogLimiter nack_limiter_;
+
+  DeltaSubscription subscriptions_;
+  DeltaSubscription states_;
+  DeltaSubscription entries_;
+  CutAssembler assembler_;
+  DeclaredResources declared_;
+  bool wanted_known_ = false;
+  std::vector<WantedCopy> unsupported_;
+  std::map<common::Collection, Copy> copies_;
+
+  AgentStatus totals_;
+  bool status_dirty_ = true;
+  bool connected_ = false;
+  bool failed_ = false;   // the stream is being closed; its responses count no more
+  bool proved_ = false;
+  bool node_sent_ = false;
+  std::deque<Ack> entry_acks_;  // in order; released when nothing is held in memory
+  common::MonotonicTime held_since_{};
+  common::MonotonicTime next_probe_{};
+  common::MonotonicTime next_status_{};
+};
+
+}  // namespace agent
