@@ -87,7 +87,7 @@ struct DatasetState {
 struct Stored {
   std::string_view key;
   common::Version version;
-  std::string_view resource;  // an encoded `resources` field (common/entry.h); empty: tombstone
+  std::string_view resource = {};  // an encoded `resources` field (common/entry.h); empty: tombstone
   Position position = {};     // in ScanChanges only
 };
 

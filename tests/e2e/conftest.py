@@ -32,7 +32,7 @@ def rng():
 
 @pytest.fixture
 def shop(world):
-    """A control plane, the owner `shop` of dataset `prices`, and the consumer `web` of all of it."""
+    """A control plane, `shop` who owns the dataset `prices`, and `web` who has all of it."""
     return Shop(world)
 
 

@@ -33,7 +33,8 @@ def test_reads_that_cannot_be_answered(world):
     refused("NOTSUBSCRIBED", client.get, "other/x")
     refused("NOTSUBSCRIBED", client.mget, "open/x", "other/x")
     # A grant and a declaration heal both without a restart; withdrawing closes again.
-    cp.declare(dataset("open", "shop"), dataset("secret", "shop", ["web"]), dataset("ghost", "shop"))
+    cp.declare(dataset("open", "shop"), dataset("secret", "shop", ["web"]),
+               dataset("ghost", "shop"))
     agent.wait_synced("secret", "ghost")
     assert client.mget("secret/x", "ghost/x") == [None, None]
     cp.declare(dataset("open", "shop"), dataset("secret", "shop", ["nobody"]))
@@ -164,7 +165,8 @@ def test_bad_bytes_on_the_grpc_port(shop, rng):
 
 def test_commands_of_later_issues_say_so(shop):
     client = shop.web.redis()
-    for command in ("CLIENT TRACKING ON", "TRIB.CONSISTENCY STRONG", "FLUSHALL", "LPUSH prices/a 1"):
+    for command in ("CLIENT TRACKING ON", "TRIB.CONSISTENCY STRONG", "FLUSHALL",
+                    "LPUSH prices/a 1"):
         with pytest.raises(redis.ResponseError):
             client.execute_command(*command.split())
     with pytest.raises(redis.ResponseError):

@@ -1,0 +1,20 @@
+// Statuses across gRPC: the codes are the same numbers on both sides.
+//
+// Thread: any.  Lifetime: values.
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include "common/status.h"
+
+namespace common {
+
+// Messages longer than kStatusMessageBytesMax are cut: they travel in an HTTP/2 header.
+inline constexpr std::size_t kStatusMessageBytesMax = 4096;
+
+grpc::Status ToGrpc(const Status& status);
+Status FromGrpc(const grpc::Status& status);
+// From a google.rpc.Code that came over the wire; unknown codes become UNKNOWN.
+Status StatusOfCode(int code, std::string message);
+
+}  // namespace common
