@@ -73,6 +73,10 @@ inline constexpr std::chrono::milliseconds kSyncTickMax{500};
 inline constexpr std::chrono::milliseconds kReloadBackoffMin{1'000};  // reloads for a mismatch
 inline constexpr std::chrono::milliseconds kReloadBackoffMax{300'000};
 
+// --- streams ----------------------------------------------------------------------------------
+inline constexpr std::chrono::milliseconds kKeepaliveTime{20'000};     // silence before a ping
+inline constexpr std::chrono::milliseconds kKeepaliveTimeout{10'000};  // then the peer is gone
+
 // --- retries ----------------------------------------------------------------------------------
 inline constexpr std::chrono::milliseconds kReconnectBackoffMin{500};
 inline constexpr std::chrono::milliseconds kReconnectBackoffMax{30'000};
