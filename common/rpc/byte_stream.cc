@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/limits.h"
-#include "common/rpc/grpc_status.h"
+#include "common/rpc/status.h"
 
 namespace common {
 namespace {
