@@ -47,7 +47,7 @@ inline constexpr std::size_t kSubscriptionsMax = 1'000'000;
 inline constexpr std::size_t kApplyBytesMax = 16 * kMiB;  // in memory before spilling to staging
 inline constexpr std::size_t kCopiesMax = 1024;           // collections an agent may carry
 inline constexpr std::size_t kGenerationsMax = 2 * kCopiesMax + 64;
-inline constexpr std::size_t kChangedKeysMax = 262'144;   // named in one notice; beyond: "replaced"
+inline constexpr std::size_t kChangedKeysMax = 65'536;   // named in one notice; beyond: "replaced"
 
 // --- agent: socket ----------------------------------------------------------------------------
 inline constexpr std::size_t kClientsMax = 10'000;

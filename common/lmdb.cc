@@ -62,7 +62,8 @@ StatusOr<int> LockDirectory(const std::string& dir) {
   ::close(fd);
   if (code != EWOULDBLOCK) return ToStatus(code, "lock " + path);
   return Error(StatusCode::kFailedPrecondition,
-               "data directory {} is in use by another process; stop it or choose another --data-dir",
+               "data directory {} is in use by another process; stop it or choose another "
+               "--data-dir",
                dir);
 }
 
@@ -235,8 +236,11 @@ StatusOr<bool> WriteTxn::Delete(Dbi dbi, std::string_view key) {
 
 Status WriteTxn::Clear(Dbi dbi) { return ToStatus(mdb_drop(txn_, dbi, 0), "clear a database"); }
 
+// LMDB reports a write that was cut short, as happens when the disk fills up, as EIO.
 Status WriteTxn::Commit() {
-  return ToStatus(mdb_txn_commit(std::exchange(txn_, nullptr)), "commit");
+  const int code = mdb_txn_commit(std::exchange(txn_, nullptr));
+  if (code != EIO) return ToStatus(code, "commit");
+  return Error(StatusCode::kResourceExhausted, "commit: the disk is full or fails to write");
 }
 
 StatusOr<Cursor> Cursor::Open(const Txn& txn, Dbi dbi) {

@@ -23,7 +23,8 @@ namespace common::lmdb {
 
 using Dbi = MDB_dbi;
 
-// mdb codes as statuses: MAP_FULL, ENOSPC → RESOURCE_EXHAUSTED; CORRUPTED, INVALID → DATA_LOSS;
+// mdb codes as statuses: MAP_FULL, ENOSPC, a commit cut short → RESOURCE_EXHAUSTED; CORRUPTED,
+// INVALID → DATA_LOSS;
 // NOTFOUND → NOT_FOUND; EACCES → PERMISSION_DENIED; all others INTERNAL.
 Status ToStatus(int code, std::string_view doing);
 
@@ -32,7 +33,7 @@ struct EnvOptions {
   std::size_t map_bytes = 64ULL << 30;    // address space, not memory; writes fail when it is full
   unsigned databases_max = 16;
   unsigned readers_max = 126;
-  bool sync = true;                       // false: MDB_NOSYNC, survives kill -9 but not a host crash
+  bool sync = true;                       // false: MDB_NOSYNC, survives kill -9, not a host crash
   bool read_only = false;                 // for inspection by another process
   // Called when the directory is locked, before anything in it is opened: the place to refuse or
   // to empty it. A failure is returned by Open.

@@ -3,9 +3,9 @@
 //
 // Thread: Cache is opened and closed by the app; its Writer belongs to the sync thread, each Reader
 // to one loop thread.  Lifetime: the Cache outlives its Writer and Readers.
-// A copy is one collection (dataset, or dataset and key prefix). Its entries live in a generation, a
-// sub-database of its own: first loads and reloads fill a new one, which is swapped in by the same
-// transaction that stores the cursor; the old one serves until then. Format: layout.h.
+// A copy is one collection (dataset, or dataset and key prefix). Its entries live in a generation,
+// a sub-database of its own: first loads and reloads fill a new one, which is swapped in by the
+// same transaction that stores the cursor; the old one serves until then. Format: layout.h.
 #pragma once
 
 #include <cstddef>
@@ -60,8 +60,8 @@ class Cache;
 
 // What the sync thread may do. Every call is one transaction: on failure nothing of it is stored,
 // and the caller may try again. NOT_FOUND: no such copy. INVALID_ARGUMENT: a change is outside its
-// collection or beyond a limit. RESOURCE_EXHAUSTED: disk or map full. DATA_LOSS: the copy is broken;
-// load it again.
+// collection or beyond a limit. RESOURCE_EXHAUSTED: disk or map full. DATA_LOSS: the copy is
+// broken; load it again.
 class Writer {
  public:
   std::vector<CopyState> Copies() const;  // ordered by collection
@@ -87,8 +87,8 @@ class Writer {
   // no generation; begin a load.
   common::Status Apply(const common::Collection& collection, std::span<const Change> changes,
                        const common::Version& cursor);
-  // Forgets staged changes of a cut that will not be finished (stream lost). What an earlier process
-  // has staged is forgotten by itself.
+  // Forgets staged changes of a cut that will not be finished (stream lost). What an earlier
+  // process has staged is forgotten by itself.
   common::Status DropStaged(const common::Collection& collection);
 
   // Small durable values of the sync thread (the last known subscriptions, the foreign-server
@@ -174,8 +174,8 @@ class Cache {
   // and must stay callable as long as a Reader or the Writer runs.
   void SetFaultHandler(std::function<void(const common::Collection&)> handler);
   // Reads everything: every entry matches its checksum, every copy its count, bytes and digest, no
-  // slot is used twice, free slots and staging hold nothing that nobody owns. DATA_LOSS says what is
-  // wrong. Slow, any thread, no Writer call meanwhile.
+  // slot is used twice, free slots and staging hold nothing that nobody owns. DATA_LOSS says what
+  // is wrong. Slow, any thread, no Writer call meanwhile.
   common::Status Check() const;
   std::size_t bytes_used() const;
 

@@ -150,9 +150,9 @@ class CacheFixture : public testing::Test {
     const Coverage coverage = reader_->CoverageOf(dataset, key);
     if (coverage != Coverage::kReadable) return CoverageText(coverage);
     const auto found = reader_->Get(dataset, key);
-    std::string text = !found.ok()              ? absl::StatusCodeToString(found.status().code())
+    std::string text = !found.ok()             ? absl::StatusCodeToString(found.status().code())
                        : !(*found).has_value() ? "<none>"
-                                                : std::string((*found)->entry.value);
+                                               : std::string((*found)->entry.value);
     reader_->Release();
     return text;
   }
@@ -173,12 +173,18 @@ class CacheFixture : public testing::Test {
   }
   static std::string CoverageText(Coverage coverage) {
     switch (coverage) {
-      case Coverage::kReadable: return "<readable>";
-      case Coverage::kNotSubscribed: return "<not subscribed>";
-      case Coverage::kLoading: return "<loading>";
-      case Coverage::kNoDataset: return "<no dataset>";
-      case Coverage::kNoPermission: return "<no permission>";
-      case Coverage::kFaulted: return "<faulted>";
+      case Coverage::kReadable:
+        return "<readable>";
+      case Coverage::kNotSubscribed:
+        return "<not subscribed>";
+      case Coverage::kLoading:
+        return "<loading>";
+      case Coverage::kNoDataset:
+        return "<no dataset>";
+      case Coverage::kNoPermission:
+        return "<no permission>";
+      case Coverage::kFaulted:
+        return "<faulted>";
     }
     return "<unknown>";
   }

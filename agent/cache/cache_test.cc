@@ -86,8 +86,7 @@ TEST_F(CacheTest, StateTellsTotalsAndCursors) {
   common::Digest want = common::EntryHash("a", At(1), "xx");
   want += common::EntryHash("bb", At(2), "yyy");
   EXPECT_EQ(state.digest, want);
-  EXPECT_EQ(state.load_cursor,
-            (common::Cursor{.epoch = kEpoch, .revision = 8, .last_key = "a"}));
+  EXPECT_EQ(state.load_cursor, (common::Cursor{.epoch = kEpoch, .revision = 8, .last_key = "a"}));
   EXPECT_EQ(Get("orders.shop", "a"), "xx") << "the old generation serves";
   ASSERT_EQ(reader_->Refresh(), OkStatus());
   EXPECT_EQ(reader_->Copies().at(0).digest, want);
@@ -187,6 +186,43 @@ TEST_F(CacheTest, PrefixCopiesAreJoinedInScans) {
   reader_->Release();
 }
 
+// Goal: a scan in steps, each in a snapshot of its own, meets every key that is there all the time
+// exactly once, whatever happens to the others and to the generations in between.
+TEST_F(CacheTest, ScanGoesOnAcrossSwapsAndRemovals) {
+  Changes old;
+  for (int i = 0; i < 300; ++i) old.Put(fmt::format("{:03}", i), At(1), "old");
+  LoadCopy(kOrders, old, 1);
+  std::string after;
+  std::vector<std::string> even_keys;
+  for (common::Revision revision = 2;; ++revision) {
+    const std::string keys = Scan("orders.shop", "", after, 7);
+    if (keys.empty()) break;
+    for (std::size_t at = 0; at < keys.size(); at += 4) {
+      after = keys.substr(at, 3);
+      if ((after[2] - '0') % 2 == 0) even_keys.push_back(after);
+    }
+    Changes fresh;
+    for (int i = 0; i < 300; ++i) {
+      if (i % 2 == 0 || (i + static_cast<int>(revision)) % 3 == 0) {
+        fresh.Put(fmt::format("{:03}", i), At(revision), "new");
+      }
+    }
+    if (revision % 2 == 0) {
+      LoadCopy(kOrders, fresh, revision);
+    } else {
+      Changes removal;
+      removal.Remove(after, At(revision)).Put(after, At(revision), "again");
+      ASSERT_EQ(writer_->Apply(kOrders, removal.Views(), At(revision)), OkStatus());
+    }
+  }
+  EXPECT_EQ(even_keys.size(), 150u);
+  EXPECT_TRUE(std::is_sorted(even_keys.begin(), even_keys.end()));
+  EXPECT_EQ(std::adjacent_find(even_keys.begin(), even_keys.end()), even_keys.end());
+  after = "100";
+  ASSERT_EQ(writer_->Remove(kOrders), OkStatus());
+  EXPECT_EQ(Scan("orders.shop", "", after), "") << "the copy is gone, so is the rest of the scan";
+}
+
 TEST_F(CacheTest, ListenerHearsWhatReadersWillSee) {
   Changes old;
   old.Put("a", At(1), "1").Put("b", At(1), "1");
@@ -211,7 +247,8 @@ TEST_F(CacheTest, ListenerHearsWhatReadersWillSee) {
   ASSERT_EQ(writer_->Deny(kOrders, Denial::kNoDataset), OkStatus());
   ASSERT_EQ(writer_->Deny(kOrders, Denial::kNoDataset), OkStatus());
   ASSERT_EQ(writer_->Remove(kOrders), OkStatus());
-  EXPECT_EQ(listener_.changed, std::vector<std::string>{"all orders.shop"}) << "it was readable once";
+  EXPECT_EQ(listener_.changed, std::vector<std::string>{"all orders.shop"})
+      << "it was readable once";
 }
 
 TEST_F(CacheTest, ManyChangesAreToldAsAReplacement) {
@@ -244,7 +281,9 @@ TEST_F(CacheTest, RefusesWhatDoesNotBelong) {
       {"removal outside", {.key = "us-1", .version = At(2), .entry = std::nullopt}},
       {"big value", {.key = "eu-1", .version = At(2), .entry = common::EntryView{.value = big}}},
       {"long type",
-       {.key = "eu-1", .version = At(2), .entry = common::EntryView{.value = "", .content_type = long_type}}},
+       {.key = "eu-1",
+        .version = At(2),
+        .entry = common::EntryView{.value = "", .content_type = long_type}}},
       {"wide epoch", {.key = "eu-1", .version = wide, .entry = common::EntryView{}}},
   };
   for (const Case& c : cases) {

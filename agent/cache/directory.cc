@@ -119,8 +119,8 @@ std::optional<DirectoryState> ParseDirectoryState(std::string_view text) {
   const std::optional<std::string_view> service = TakeField(text, "service=");
   if (!format || !clean || !boot || !service || !text.empty()) return std::nullopt;
   if ((*clean != "0" && *clean != "1") || boot->empty()) return std::nullopt;
-  DirectoryState state{.clean = *clean == "1", .boot = std::string(*boot),
-                       .service = std::string(*service)};
+  DirectoryState state{
+      .clean = *clean == "1", .boot = std::string(*boot), .service = std::string(*service)};
   const auto [end, error] =
       std::from_chars(format->data(), format->data() + format->size(), state.format);
   if (error != std::errc() || end != format->data() + format->size()) return std::nullopt;
@@ -136,8 +136,9 @@ StatusOr<std::string> AdmitDirectory(const CacheOptions& options) {
     emptied_because = "the host has restarted without the agent being stopped";
     RETURN_IF_ERROR(EmptyDirectory(options.dir));
   }
-  RETURN_IF_ERROR(WriteState(options.dir, {.format = kCacheFormat, .clean = false, .boot = boot,
-                                           .service = options.service}));
+  RETURN_IF_ERROR(WriteState(
+      options.dir,
+      {.format = kCacheFormat, .clean = false, .boot = boot, .service = options.service}));
   RETURN_IF_ERROR(SyncDirectory(options.dir));
   return emptied_because;
 }
@@ -150,9 +151,10 @@ Status EmptyDirectory(const std::string& dir) {
 }
 
 Status MarkDirectoryClean(const CacheOptions& options) {
-  return WriteState(options.dir,
-                    {.format = kCacheFormat, .clean = true,
-                     .boot = ReadBootId(options.boot_id_path), .service = options.service});
+  return WriteState(options.dir, {.format = kCacheFormat,
+                                  .clean = true,
+                                  .boot = ReadBootId(options.boot_id_path),
+                                  .service = options.service});
 }
 
 }  // namespace agent

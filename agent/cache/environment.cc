@@ -51,7 +51,8 @@ StatusOr<std::uint64_t> ReadLayout(const Environment& environment, const common:
   ASSIGN_OR_RETURN(const std::optional<std::string_view> bytes,
                    txn.Get(environment.meta, kMetaLayout));
   if (!bytes) return 0u;
-  if (bytes->size() != 8) return common::Error(StatusCode::kDataLoss, "layout version is malformed");
+  if (bytes->size() != 8)
+    return common::Error(StatusCode::kDataLoss, "layout version is malformed");
   return common::lmdb::ReadBigEndian64(*bytes);
 }
 

@@ -37,7 +37,8 @@ class Slots {
   std::array<std::atomic<common::lmdb::Dbi>, common::kGenerationsMax> handles_{};
 };
 
-// Generations in which a checksum has failed, by serial. Not durable: a broken entry is found again.
+// Generations in which a checksum has failed, by serial. Not durable: a broken entry is found
+// again.
 //
 // Thread: any.
 class Faults {

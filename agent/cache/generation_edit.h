@@ -1,5 +1,5 @@
-// GenerationEdit: changes entries of one generation inside a write transaction and keeps its counts,
-// bytes and digest in step.
+// GenerationEdit: changes entries of one generation inside a write transaction and keeps its
+// counts, bytes and digest in step.
 //
 // Thread: the writer's.  Lifetime: the transaction, the generation and `changed` outlive it; views
 // read from the transaction are invalid after each call.

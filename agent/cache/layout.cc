@@ -11,7 +11,8 @@
 namespace agent {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "records are written as they lie in memory");
+static_assert(std::endian::native == std::endian::little,
+              "records are written as they lie in memory");
 
 // Offsets in an entry record.
 constexpr std::size_t kCheckBytes = 4;
@@ -34,12 +35,24 @@ static_assert(common::kKeyBytesMax <= UINT16_MAX);
 
 // Fields of a copy record.
 enum CopyField : std::uint32_t {
-  kDataset = 1, kPrefix = 2, kDenial = 3, kReady = 4, kLoading = 5, kStaged = 6,
+  kDataset = 1,
+  kPrefix = 2,
+  kDenial = 3,
+  kReady = 4,
+  kLoading = 5,
+  kStaged = 6,
 };
 // Fields of a generation.
 enum GenerationField : std::uint32_t {
-  kSlot = 1, kSerial = 2, kEpoch = 3, kRevision = 4, kEntries = 5, kBytes = 6, kDigestLow = 7,
-  kDigestHigh = 8, kGreatestKey = 9,
+  kSlot = 1,
+  kSerial = 2,
+  kEpoch = 3,
+  kRevision = 4,
+  kEntries = 5,
+  kBytes = 6,
+  kDigestLow = 7,
+  kDigestHigh = 8,
+  kGreatestKey = 9,
 };
 
 template <class T>
@@ -84,18 +97,33 @@ std::optional<Generation> ParseGeneration(std::string_view bytes) {
         if (number >= common::kGenerationsMax) return std::nullopt;
         generation.slot = static_cast<std::uint32_t>(number);
         break;
-      case kSerial: generation.serial = number; break;
-      case kEpoch: generation.at.epoch = number; break;
-      case kRevision: generation.at.revision = number; break;
-      case kEntries: generation.entries = number; break;
-      case kBytes: generation.bytes = number; break;
-      case kDigestLow: generation.digest.low = number; break;
-      case kDigestHigh: generation.digest.high = number; break;
+      case kSerial:
+        generation.serial = number;
+        break;
+      case kEpoch:
+        generation.at.epoch = number;
+        break;
+      case kRevision:
+        generation.at.revision = number;
+        break;
+      case kEntries:
+        generation.entries = number;
+        break;
+      case kBytes:
+        generation.bytes = number;
+        break;
+      case kDigestLow:
+        generation.digest.low = number;
+        break;
+      case kDigestHigh:
+        generation.digest.high = number;
+        break;
       case kGreatestKey:
         if (!in.is_bytes()) return std::nullopt;
         generation.greatest_key = in.bytes();
         break;
-      default: break;
+      default:
+        break;
     }
   }
   if (!in.ok()) return std::nullopt;

@@ -4,7 +4,8 @@
 // CopyRecord, which owns what it holds.
 //
 //   database     key                                value
-//   meta         "kind", "layout", "v/" + name      text; u64; a small value of the sync thread
+//   meta         "kind", "layout", "turn",          text; u64 BE; text;
+//                "v/" + name                        a small value of the sync thread
 //   copies       copy id (BE32)                     copy record
 //   staging      copy id (BE32) + ordinal (BE64)    staged change
 //   g0, g1, …    entry key                          entry record
@@ -32,6 +33,8 @@ namespace agent {
 inline constexpr std::uint32_t kCacheFormat = 1;
 inline constexpr std::string_view kMetaKind = "kind";
 inline constexpr std::string_view kMetaLayout = "layout";
+inline constexpr std::string_view kMetaTurn =
+    "turn";  // changed by transactions that change nothing
 inline constexpr std::string_view kMetaValuePrefix = "v/";
 
 // --- entries ----------------------------------------------------------------------------------
@@ -66,12 +69,12 @@ std::optional<StagedChange> ParseStagedChange(std::string_view bytes);
 // One filling of a generation slot.
 struct Generation {
   std::uint32_t slot = 0;
-  std::uint64_t serial = 0;    // differs from all others that were ever made in this directory
-  common::Version at;          // the cursor, or (while loading) where the load began
+  std::uint64_t serial = 0;  // differs from all others that were ever made in this directory
+  common::Version at;        // the cursor, or (while loading) where the load began
   std::uint64_t entries = 0;
-  std::uint64_t bytes = 0;     // keys + values
+  std::uint64_t bytes = 0;  // keys + values
   common::Digest digest;
-  std::string greatest_key;    // no key sorts behind it; empty: no key was ever written
+  std::string greatest_key;  // no key sorts behind it; empty: no key was ever written
   friend bool operator==(const Generation&, const Generation&) = default;
 };
 

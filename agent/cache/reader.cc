@@ -1,4 +1,5 @@
-// Reader: finds copies in a table that is made anew when the layout version of its snapshot says so.
+// Reader: finds copies in a table that is made anew when the layout version of its snapshot says
+// so.
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -64,11 +65,13 @@ Coverage Reader::Impl::CoverageOf(const Copy* copy) const {
   return environment.faults.Has(copy->serial) ? Coverage::kFaulted : Coverage::kReadable;
 }
 
-// --- reading --------------------------------------------------------------------------------------
+// --- reading
+// --------------------------------------------------------------------------------------
 
 Status Reader::Impl::Fault(const Copy& copy, std::string_view what) const {
   environment.faults.Report(copy.collection, copy.serial);
-  return Error(StatusCode::kDataLoss, "{} in the copy of {}", what, CollectionName(copy.collection));
+  return Error(StatusCode::kDataLoss, "{} in the copy of {}", what,
+               CollectionName(copy.collection));
 }
 
 StatusOr<Found> Reader::Impl::Verify(const Copy& copy, std::string_view key,

@@ -86,11 +86,14 @@ Status Writer::Impl::Transact(const Collection& collection, Kind kind, Body body
     return Error(StatusCode::kNotFound, "no copy of {}", CollectionName(collection));
   }
   CopyRecord next = found->second;
-  ASSIGN_OR_RETURN(WriteTxn txn, Begin());
-  RETURN_IF_ERROR(Blame(body(txn, next), found->second));
-  if (kind == Kind::kLayout) RETURN_IF_ERROR(BumpLayout(txn));
-  RETURN_IF_ERROR(txn.Put(environment.copies, CopyKey(next.id), EncodeCopyRecord(next)));
-  RETURN_IF_ERROR(txn.Commit());
+  const auto attempt = [&]() -> Status {
+    ASSIGN_OR_RETURN(WriteTxn txn, Begin());
+    if (Status status = body(txn, next); !status.ok()) return status;
+    if (kind == Kind::kLayout) RETURN_IF_ERROR(BumpLayout(txn));
+    RETURN_IF_ERROR(txn.Put(environment.copies, CopyKey(next.id), EncodeCopyRecord(next)));
+    return txn.Commit();
+  };
+  if (Status status = attempt(); !status.ok()) return Failed(status, found->second);
   Committed(kind);
   ForgetFaults(found->second, next);
   found->second = std::move(next);
@@ -102,12 +105,21 @@ void Writer::Impl::Committed(Kind kind) {
   if (kind == Kind::kLayout) ++layout;
 }
 
-// A failure that means that what is stored is broken takes the copy out of service.
-Status Writer::Impl::Blame(Status status, const CopyRecord& record) {
+// Broken data takes the copy out of service. Without room, an empty transaction follows: LMDB uses
+// pages that one commit has freed only after the next, and a failed one is none, so without it
+// trying again could fail for ever.
+Status Writer::Impl::Failed(Status status, const CopyRecord& record) {
   if (status.code() == StatusCode::kDataLoss && record.ready && !record.loading) {
     environment.faults.Report(record.collection, record.ready->serial);
   }
+  if (status.code() == StatusCode::kResourceExhausted) CommitNothing().IgnoreError();
   return status;
+}
+
+Status Writer::Impl::CommitNothing() {
+  ASSIGN_OR_RETURN(WriteTxn txn, environment.env.BeginWrite());
+  RETURN_IF_ERROR(txn.Put(environment.meta, kMetaTurn, std::to_string(txn.id())));
+  return txn.Commit();
 }
 
 void Writer::Impl::ForgetFaults(const CopyRecord& before, const CopyRecord& after) {
@@ -283,16 +295,16 @@ Status Writer::Deny(const Collection& collection, Denial denial) {
 Status Writer::BeginLoad(const Collection& collection, const common::Version& at) {
   ASSIGN_OR_RETURN(const std::uint32_t slot, impl_->FreeSlot());
   return impl_->Transact(collection, Impl::Kind::kLayout,
-                       [&](WriteTxn& txn, CopyRecord& record) -> Status {
-                         RETURN_IF_ERROR(impl_->Drop(txn, record.loading));
-                         RETURN_IF_ERROR(impl_->DropStaged(txn, record));
-                         record.denial = Denial::kNone;
-                         Generation& loading = record.loading.emplace();
-                         loading.slot = slot;
-                         loading.serial = impl_->layout + 1;
-                         loading.at = at;
-                         return OkStatus();
-                       });
+                         [&](WriteTxn& txn, CopyRecord& record) -> Status {
+                           RETURN_IF_ERROR(impl_->Drop(txn, record.loading));
+                           RETURN_IF_ERROR(impl_->DropStaged(txn, record));
+                           record.denial = Denial::kNone;
+                           Generation& loading = record.loading.emplace();
+                           loading.slot = slot;
+                           loading.serial = impl_->layout + 1;
+                           loading.at = at;
+                           return OkStatus();
+                         });
 }
 
 Status Writer::Load(const Collection& collection, std::span<const Change> changes) {
@@ -316,8 +328,8 @@ Status Writer::Stage(const Collection& collection, std::span<const Change> chang
         for (const Change& change : changes) {
           impl_->buffer.clear();
           AppendStagedChange(change, impl_->buffer);
-          RETURN_IF_ERROR(txn.Put(impl_->environment.staging,
-                                  StagingKey(record.id, record.staged), impl_->buffer));
+          RETURN_IF_ERROR(txn.Put(impl_->environment.staging, StagingKey(record.id, record.staged),
+                                  impl_->buffer));
           ++record.staged;
         }
         return OkStatus();
@@ -331,16 +343,16 @@ Status Writer::Apply(const Collection& collection, std::span<const Change> chang
   const bool swaps = found != impl_->copies.end() && found->second.loading.has_value();
   Notice notice{.dataset = collection.dataset};
   Notice* const wanted = !swaps && impl_->listener.Wants() ? &notice : nullptr;
-  const Status status = impl_->Transact(
-      collection, swaps ? Impl::Kind::kLayout : Impl::Kind::kEntries,
-      [&](WriteTxn& txn, CopyRecord& record) -> Status {
-        RETURN_IF_ERROR(impl_->EditCut(txn, record, changes, wanted));
-        (swaps ? record.loading : record.ready)->at = cursor;
-        if (!swaps) return OkStatus();
-        RETURN_IF_ERROR(impl_->Drop(txn, record.ready));
-        record.ready = std::exchange(record.loading, std::nullopt);
-        return OkStatus();
-      });
+  const Status status =
+      impl_->Transact(collection, swaps ? Impl::Kind::kLayout : Impl::Kind::kEntries,
+                      [&](WriteTxn& txn, CopyRecord& record) -> Status {
+                        RETURN_IF_ERROR(impl_->EditCut(txn, record, changes, wanted));
+                        (swaps ? record.loading : record.ready)->at = cursor;
+                        if (!swaps) return OkStatus();
+                        RETURN_IF_ERROR(impl_->Drop(txn, record.ready));
+                        record.ready = std::exchange(record.loading, std::nullopt);
+                        return OkStatus();
+                      });
   if (!status.ok()) return status;
   if (swaps) impl_->listener.OnReplaced(collection.dataset);
   notice.Send(impl_->listener);
@@ -350,10 +362,9 @@ Status Writer::Apply(const Collection& collection, std::span<const Change> chang
 Status Writer::DropStaged(const Collection& collection) {
   const auto found = impl_->copies.find(collection);
   if (found != impl_->copies.end() && found->second.staged == 0) return OkStatus();
-  return impl_->Transact(collection, Impl::Kind::kEntries,
-                       [&](WriteTxn& txn, CopyRecord& record) -> Status {
-                         return impl_->DropStaged(txn, record);
-                       });
+  return impl_->Transact(
+      collection, Impl::Kind::kEntries,
+      [&](WriteTxn& txn, CopyRecord& record) -> Status { return impl_->DropStaged(txn, record); });
 }
 
 StatusOr<std::string> Writer::GetMeta(std::string_view name) const {

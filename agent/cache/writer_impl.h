@@ -46,7 +46,8 @@ struct Writer::Impl {
   template <class Body>
   common::Status Transact(const common::Collection& collection, Kind kind, Body body);
   void Committed(Kind kind);
-  common::Status Blame(common::Status status, const CopyRecord& record);
+  common::Status Failed(common::Status status, const CopyRecord& record);
+  common::Status CommitNothing();
   void ForgetFaults(const CopyRecord& before, const CopyRecord& after);
 
   common::StatusOr<std::uint32_t> FreeSlot();
@@ -56,8 +57,7 @@ struct Writer::Impl {
   // `record` empty: removal. `notice` null: nobody wants to know.
   common::Status Edit(GenerationEdit& edit, std::string_view key, std::string_view record,
                       Notice* notice);
-  common::Status EditAll(GenerationEdit& edit, std::span<const Change> changes,
-                         Notice* notice);
+  common::Status EditAll(GenerationEdit& edit, std::span<const Change> changes, Notice* notice);
   common::Status EditStaged(common::lmdb::WriteTxn& txn, GenerationEdit& edit,
                             const CopyRecord& record, Notice* notice);
   common::Status EditCut(common::lmdb::WriteTxn& txn, CopyRecord& record,
