@@ -2,8 +2,8 @@
 // resources – parsed, validated and printed.
 //
 // Thread: any.  Lifetime: values.
-// The format is the public contract (docs/configuration.md, "Declarations"): YAML, several documents
-// a file; JSON is read as YAML.
+// The format is the public contract (docs/configuration.md, "Declarations"): YAML, several
+// documents a file, or a List as kubectl prints it, or a list; JSON is read as YAML.
 #pragma once
 
 #include <chrono>
@@ -20,9 +20,9 @@
 namespace common {
 
 struct Dataset {
-  std::string name;  // metadata.name[.metadata.namespace]
-  std::string owner;
-  std::vector<std::string> consumers;  // patterns, see ServiceMatches
+  std::string name = {};  // metadata.name[.metadata.namespace]
+  std::string owner = {};
+  std::vector<std::string> consumers = {};  // patterns, see ServiceMatches
   std::size_t max_value_bytes = kValueBytesMax;
   friend bool operator==(const Dataset&, const Dataset&) = default;
 };
@@ -39,11 +39,11 @@ struct Consistency {
 };
 
 struct Subscription {
-  std::string name;  // metadata.name[.metadata.namespace]
-  std::string service;
-  Collection collection;
+  std::string name = {};  // metadata.name[.metadata.namespace]
+  std::string service = {};
+  Collection collection = {};
   Mode mode = Mode::kReplicate;
-  Consistency consistency;
+  Consistency consistency = {};
   friend bool operator==(const Subscription&, const Subscription&) = default;
 };
 

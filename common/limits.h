@@ -76,6 +76,12 @@ inline constexpr std::chrono::milliseconds kReloadBackoffMax{300'000};
 // --- streams ----------------------------------------------------------------------------------
 inline constexpr std::chrono::milliseconds kKeepaliveTime{20'000};     // silence before a ping
 inline constexpr std::chrono::milliseconds kKeepaliveTimeout{10'000};  // then the peer is gone
+// --- declarations and configuration files -------------------------------------------------------
+inline constexpr std::size_t kYamlBytesMax = 8 * kMiB;
+inline constexpr std::size_t kYamlDepthMax = 32;
+inline constexpr std::size_t kYamlNodesMax = 500'000;
+inline constexpr std::size_t kConsumersMax = 1'000;  // patterns of one dataset
+inline constexpr std::chrono::milliseconds kMaxStalenessMax{std::chrono::hours{720}};
 
 // --- retries ----------------------------------------------------------------------------------
 inline constexpr std::chrono::milliseconds kReconnectBackoffMin{500};
