@@ -32,6 +32,10 @@ inline constexpr std::size_t kRequestBytesMax = 64 * kMiB;   // with initial res
 inline constexpr std::size_t kResponseReceiveBytesMax = 2047 * kMiB;  // foreign servers do not chunk
 inline constexpr std::size_t kResourceNameBytesMax = 2 * kKiB;
 inline constexpr std::size_t kStreamsMax = 20'000;
+inline constexpr std::size_t kTypesPerStreamMax = 16;
+inline constexpr std::size_t kCollectionsPerStreamMax = 10'000;
+inline constexpr std::size_t kChunkCacheBytesMax = 64 * kMiB;  // encoded responses kept for sharing
+inline constexpr std::size_t kChunksCachedMax = 4096;
 
 // --- publishing -------------------------------------------------------------------------------
 inline constexpr std::size_t kPublisherIdBytesMax = 64;

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -17,30 +18,31 @@
 
 #include "common/clock.h"
 #include "common/delta_codec.h"
+#include "common/limits.h"
 #include "common/status.h"
+#include "control-plane/fanout/chunk_source.h"
+#include "control-plane/fanout/client_stream.h"
 #include "control-plane/fanout/response_sink.h"
+#include "control-plane/fanout/watch_index.h"
 #include "control-plane/store/store.h"
 
 namespace cp {
 
-struct StreamInfo {
-  std::string peer;      // address, for people
-  std::string identity;  // proven by TLS; empty with --insecure: the node id is believed
-};
-
 struct HubOptions {
   std::string identifier = "tributary";  // control_plane.identifier
-  std::size_t streams_max = 20'000;
+  std::size_t streams_max = common::kStreamsMax;
 };
 
 // One line of `tributaryctl status` and /agents.
 struct AgentRow {
-  std::string service, instance, peer, user_agent;
+  std::string service = {}, instance = {}, peer = {}, user_agent = {};
   common::MonotonicTime connected_since{};
   std::size_t unacked_bytes = 0;
 };
 struct CopyRow {
-  std::string service, instance, dataset, prefix, state, digest;
+  std::string service = {}, instance = {}, dataset = {}, prefix = {};
+  std::string state = {};   // SYNCING | SYNCED
+  std::string digest = {};  // ok | mismatch | unknown
   Revision revision = 0;  // last acknowledged cursor
   Revision head = 0;
   common::MonotonicTime proven_at{};  // when the state now acknowledged was sent; epoch: never
@@ -58,7 +60,6 @@ struct HubCounters {
 class Hub {
  public:
   Hub(HubOptions options, const common::Clock& clock, const Store& store, ResponseSink& sink);
-  ~Hub();
 
   void OnOpened(StreamId stream, StreamInfo info);
   // An undecodable request arrives as its error and ends the stream.
@@ -71,13 +72,36 @@ class Hub {
   void Drain();
 
   HubStatus Status() const;
-  const HubCounters& counters() const;
+  HubCounters counters() const;
   std::size_t unacked_bytes() const;
-  std::size_t streams() const;
+  std::size_t streams() const { return streams_.size(); }
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  // Runs `work` in a snapshot; a store that cannot be read ends `stream` only.
+  void InSnapshot(ClientStream& stream, const std::function<common::Status(const Context&)>& work);
+  Context ContextOf(const View& view);
+  // Sends what is next, if the stream can take it.
+  common::Status Pump(ClientStream& stream, const Context& context);
+  void Send(ClientStream& stream, ClientStream::Ready ready);
+  void Close(ClientStream& stream, const common::Status& status);
+  // Null: gone or being closed.
+  ClientStream* Find(StreamId stream);
+
+  CatalogChanges TakeCatalog(CatalogPtr catalog);
+  common::Status MatchKeys(const std::string& dataset, const View& view,
+                           std::vector<StreamId>& concerned);
+  std::vector<StreamId> Concerned(const std::vector<std::string>& datasets,
+                                  const CatalogChanges& changes, const Context& context);
+
+  const HubOptions options_;
+  const common::Clock& clock_;
+  const Store& store_;
+  ResponseSink& sink_;
+  CatalogPtr catalog_;
+  ChunkSource chunks_;
+  WatchIndex watches_;
+  std::map<StreamId, std::unique_ptr<ClientStream>> streams_;
+  HubCounters counters_;
 };
 
 }  // namespace cp

@@ -1,0 +1,95 @@
+// ClientStream: one delta stream – who is at its end, its types, what it is sent next.
+//
+// Thread: hub.  Lifetime: from Hub::OnOpened to Hub::OnClosed; pure but for the Context it is given.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/delta_codec.h"
+#include "control-plane/fanout/channel.h"
+#include "control-plane/fanout/entry_rules.h"
+
+namespace cp {
+
+struct StreamInfo {
+  std::string peer;      // address, for people
+  std::string identity;  // proven by TLS; empty with --insecure: the node id is believed
+};
+
+class ClientStream {
+ public:
+  // What the client last said of a dataset's state that it was told.
+  struct Proof {
+    Revision revision = 0;
+    common::MonotonicTime sent_at{};
+    bool accepted = false;
+  };
+  // A response ready to be sent but for its trailer, and the channel that it belongs to.
+  struct Ready {
+    Channel* channel = nullptr;
+    Outgoing out;
+  };
+  enum class Answer { kNone, kAck, kNack };
+
+  ClientStream(StreamId id, StreamInfo info, common::MonotonicTime now)
+      : info_(std::move(info)), connected_since_(now) {
+    client_.stream = id;
+  }
+
+  // A failure ends the stream, and this stream only.
+  common::StatusOr<Answer> OnRequest(const common::DeltaRequest& request, const Context& context);
+  void OnCommitted(std::string_view dataset);
+  common::Status OnCatalog(const CatalogChanges& changes, const Context& context);
+  void OnKeyChanged(std::string_view dataset, std::string_view key);
+  void Leave(WatchIndex& watches);
+
+  // What is to be sent next, by priority: answers by name, live changes, first loads.
+  common::StatusOr<std::optional<Ready>> Next(const Context& context);
+  std::uint64_t NewNonce() { return ++last_nonce_; }
+
+  const Client& client() const { return client_; }
+  const StreamInfo& info() const { return info_; }
+  const common::NodeInfo& node() const { return node_; }
+  common::MonotonicTime connected_since() const { return connected_since_; }
+  std::size_t unacked_bytes() const;
+  // Null: no entries were asked for.
+  const EntryRules* entries() const { return entries_; }
+  // Null: none.
+  const Proof* FindProof(std::string_view dataset) const;
+
+  bool writing = false;  // a response is under way
+  bool closing = false;  // the sink was told to close it
+
+ private:
+  struct Type {
+    Type(std::string url, std::size_t names_max) : channel(std::move(url), names_max) {}
+    Channel channel;
+    std::unique_ptr<TypeRules> rules;
+  };
+
+  common::Status Identify(const common::DeltaRequest& request);
+  common::StatusOr<Type*> FindOrAddType(const std::string& url);
+  std::unique_ptr<TypeRules> MakeRules(Channel& channel);
+  Answer TakeAnswer(const common::DeltaRequest& request, Type& type);
+  void Accept(const SentResponse& response, Type& type);
+  void Reject(SentResponse response, Type& type);
+  common::StatusOr<std::optional<Outgoing>> NextByName(Type& type, const Context& context);
+
+  Client client_;
+  const StreamInfo info_;
+  const common::MonotonicTime connected_since_;
+  common::NodeInfo node_;
+  bool identified_ = false;
+  std::uint64_t last_nonce_ = 0;
+  std::map<std::string, std::unique_ptr<Type>, std::less<>> types_;
+  EntryRules* entries_ = nullptr;  // in types_
+  std::map<std::string, Proof, std::less<>> proofs_;
+};
+
+}  // namespace cp

@@ -1,0 +1,95 @@
+// CollectionFeed: where one stream stands in one collection. Decides what is to be read next; the
+// reader tells it how far it came.
+//
+// Thread: hub.  Lifetime: one collection on one stream; pure, no store, clock or lock.
+//
+//           Start                   Start (cursor at a key)        Start (cursor)
+//             v                             v                           v
+//   kBegin (marker b1.S0) ------------> kLoad (key order) ----> kFollow (changes behind S0 …)
+//
+// A complete marker is due whenever a scan of changes came to the end of its snapshot: only then is
+// what the client holds equal to the dataset at that head. A client without the cursor feature gets
+// no markers and starts in kLoad.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "common/names.h"
+#include "common/version.h"
+#include "control-plane/fanout/subscription.h"
+#include "control-plane/store/store.h"
+
+namespace cp {
+
+class CollectionFeed {
+ public:
+  enum class Phase {
+    kDenied,   // not declared or not granted: nothing to send until that changes
+    kBegin,    // the begin marker is due
+    kLoad,     // entries in key order
+    kForget,   // removals of what the client knew and the load did not bring
+    kFollow,   // changes in order of position
+    kRetract,  // removals of all entries in key order: a client without markers loses access
+  };
+  // Name → version that a foreign client says it holds, for its first load.
+  using Known = std::unordered_map<std::string, std::string, TextHash, std::equal_to<>>;
+
+  CollectionFeed(common::Collection collection, bool markers)
+      : collection_(std::move(collection)), markers_(markers) {}
+
+  // Starts or starts over. `resume` is honoured if it lies in this epoch's history and not below
+  // the floor; anything else means a full load from `state.head` on.
+  void Start(Epoch epoch, const DatasetState& state, const std::optional<common::Cursor>& resume);
+  // Access is gone, for the reason `why`. A client without markers that was being served is told
+  // the removal of every entry.
+  void Deny(common::StatusCode why);
+
+  // The step that Phase asks for was sent:
+  void BeginSent();                                                 // kBegin
+  void LoadSent(std::string_view last_key, bool reached_end);      // kLoad, kRetract
+  void ForgetSent();                                               // kForget, having emptied known()
+  void ChangesSent(Position last, bool reached_end, Revision head);  // kFollow
+
+  // A commit touched the dataset.
+  void Touch() { touched_ = true; }
+
+  const common::Collection& collection() const { return collection_; }
+  bool markers() const { return markers_; }
+  Phase phase() const { return phase_; }
+  bool HasWork() const;
+  // First loads give way to changes.
+  bool bulk() const { return phase_ != Phase::kFollow || catching_up_; }
+  // A complete marker is due even if nothing changed: the client waits for the end of its load.
+  bool owes_marker() const { return markers_ && catching_up_; }
+  // All that was there at some head has been sent.
+  bool caught_up() const { return phase_ == Phase::kFollow && !catching_up_; }
+  // The tombstones it needs are gone: only a full load helps. REQUIRES: phase is kLoad or kFollow.
+  bool BelowFloor(Revision floor) const { return position_ < EndOf(floor); }
+
+  Revision load_revision() const { return position_.revision; }  // S0; kBegin and kLoad
+  const std::string& last_key() const { return last_key_; }      // kLoad, kRetract: read behind it
+  Position position() const { return position_; }                // kFollow: read behind it
+
+  Known& known() { return known_; }
+  // What the client has acknowledged; absent: no complete state yet.
+  std::optional<Revision> acked = {};
+  bool by_name = false;      // subscribed by its own name
+  bool by_wildcard = false;  // covered by "*"
+  common::StatusCode denied = common::StatusCode::kOk;  // why, in kDenied and kRetract
+
+ private:
+  const common::Collection collection_;
+  const bool markers_;
+  Phase phase_ = Phase::kDenied;
+  bool catching_up_ = false;  // no complete state since Start
+  bool touched_ = false;      // there may be changes behind position_
+  std::string last_key_;
+  Position position_;
+  Known known_;
+};
+
+}  // namespace cp
