@@ -17,7 +17,7 @@ class RequestSink {
   virtual ~RequestSink() = default;
 
   virtual void Send(const common::DeltaRequest& request) = 0;
-  // The stream is of no use any more: SyncCore::OnDisconnected follows, then a new try.
+  // The stream is of no use any more: SyncCore::OnClosed follows, then a new try.
   virtual void Close(const common::Status& why) = 0;
 };
 

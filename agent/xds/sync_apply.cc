@@ -144,7 +144,7 @@ void SyncCore::Applied(const CacheStep& step, Copy& copy) {
 common::MonotonicTime SyncCore::Tick() {
   const common::MonotonicTime now = clock_.Now();
   common::MonotonicTime next = now + common::kSyncTickMax;
-  if (connected_ && !failed_) {
+  if (opened_ && !failed_) {
     if (now >= next_probe_) Probe();
     next = std::min(next, next_probe_);
     for (auto& [collection, copy] : copies_) {

@@ -42,6 +42,7 @@ SyncCore::SyncCore(SyncOptions options, const common::Clock& clock, Writer& writ
       log_(log),
       fail_limiter_(clock),
       nack_limiter_(clock),
+      reach_limiter_(clock),
       subscriptions_(std::string(common::kSubscriptionType)),
       states_(std::string(common::kDatasetStateType)),
       entries_(std::string(common::kEntryType)) {
@@ -112,8 +113,8 @@ Status SyncCore::AddCopy(const WantedCopy& wanted) {
     if (state.complete) copy.cursor = state.cursor;
     copy.loading = state.loading;
     // Initial versions count in the first request of a stream only.
-    const bool offered = connected_ && !entries_.opened() && !ResumeVersion(state).empty();
-    if (connected_) assembler_.Track(state, offered);
+    const bool offered = opened_ && !entries_.opened() && !ResumeVersion(state).empty();
+    if (opened_) assembler_.Track(state, offered);
   }
   copies_.emplace(wanted.collection, std::move(copy));
   entries_.Want(common::CollectionName(wanted.collection));
@@ -148,10 +149,9 @@ void SyncCore::OnConnecting(const std::string& address) {
   status_dirty_ = true;
 }
 
-void SyncCore::OnConnected() {
-  connected_ = true;
+void SyncCore::OnOpened() {
+  opened_ = true;
   failed_ = proved_ = node_sent_ = false;
-  totals_.connected = true;
   status_dirty_ = true;
   entry_acks_.clear();
   subscriptions_.OnStreamOpened();
@@ -168,12 +168,15 @@ void SyncCore::OnConnected() {
   Flush();
 }
 
-void SyncCore::OnDisconnected(const Status& why) {
-  if (connected_) {
+void SyncCore::OnClosed(const Status& why) {
+  if (totals_.connected) {
     log_.Warn("disconnected", {{"address", totals_.control_plane}, {"reason", why}});
     ++totals_.reconnects;
+  } else {
+    log_.Warn(reach_limiter_, "control plane not reached",
+              {{"address", totals_.control_plane}, {"reason", why}});
   }
-  connected_ = false;
+  opened_ = false;
   totals_.connected = false;
   status_dirty_ = true;
   entry_acks_.clear();
@@ -196,7 +199,7 @@ void SyncCore::Fail(const Status& status) {
 }
 
 void SyncCore::OnResponse(std::shared_ptr<const std::string> bytes) {
-  if (!connected_ || failed_) return;
+  if (!opened_ || failed_) return;
   totals_.bytes_in += bytes->size();
   ++totals_.responses;
   DeltaResponseView view;
@@ -216,6 +219,9 @@ void SyncCore::OnResponse(std::shared_ptr<const std::string> bytes) {
   }
   if (failed_) return;
   proved_ = true;
+  if (!std::exchange(totals_.connected, true)) {
+    log_.Info("connected", {{"address", totals_.control_plane}, {"server", view.control_plane}});
+  }
   status_dirty_ = true;
   Flush();
 }
@@ -245,7 +251,7 @@ void SyncCore::Send(DeltaRequest request) {
 }
 
 void SyncCore::Flush() {
-  if (!connected_ || failed_) return;
+  if (!opened_ || failed_) return;
   const common::MonotonicTime now = clock_.Now();
   const bool first = !subscriptions_.opened();
   while (auto request = subscriptions_.Next(now, NoVersion)) {
@@ -364,7 +370,7 @@ std::string SyncCore::CheckDigest(Copy& copy) {
 void SyncCore::Restart(Copy& copy) {
   copy.restart = true;
   status_dirty_ = true;
-  if (!connected_ || copy.restart_asked) return;
+  if (!opened_ || copy.restart_asked) return;
   const common::MonotonicTime now = clock_.Now();
   if (now < copy.restart_after) return;  // Tick does it
   copy.restart_after = now + copy.restart_backoff.Next();

@@ -52,9 +52,10 @@ class SyncCore {
   common::Status Start();
 
   void OnConnecting(const std::string& address);
-  void OnConnected();
+  // A stream was opened; whether anybody is there shows with the first response.
+  void OnOpened();
   void OnResponse(std::shared_ptr<const std::string> bytes);
-  void OnDisconnected(const common::Status& why);
+  void OnClosed(const common::Status& why);
   // A reader found a broken entry: the copy is loaded again.
   void OnFault(const common::Collection& collection);
   // Does what time has come for; call again at the returned time or after any other event.
@@ -129,6 +130,7 @@ class SyncCore {
   common::Log& log_;
   common::LogLimiter fail_limiter_;
   common::LogLimiter nack_limiter_;
+  common::LogLimiter reach_limiter_;
 
   DeltaSubscription subscriptions_;
   DeltaSubscription states_;
@@ -141,7 +143,7 @@ class SyncCore {
 
   AgentStatus totals_;
   bool status_dirty_ = true;
-  bool connected_ = false;
+  bool opened_ = false;  // there is a stream
   bool failed_ = false;   // the stream is being closed; its responses count no more
   bool proved_ = false;
   bool node_sent_ = false;
