@@ -47,6 +47,12 @@ inline constexpr std::size_t kCommitWaitingBytesMax = 512 * kMiB;  // jobs; beyo
 inline constexpr std::size_t kDatasetsMax = 100'000;
 inline constexpr std::size_t kSubscriptionsMax = 1'000'000;
 
+// An agent's writes that wait for the control plane; beyond: refused.
+inline constexpr std::size_t kPublishWaitingBytesMax = 128 * kMiB;
+inline constexpr std::size_t kPublishMessageBytesTarget = 1 * kMiB;
+inline constexpr std::chrono::milliseconds kPublishBackoffMin{100};
+inline constexpr std::chrono::milliseconds kPublishBackoffMax{2'000};
+
 // --- agent: cache -----------------------------------------------------------------------------
 inline constexpr std::size_t kApplyBytesMax = 16 * kMiB;  // in memory before spilling to staging
 inline constexpr std::size_t kCopiesMax = 1024;           // collections an agent may carry

@@ -1,0 +1,203 @@
+#include "agent/publish/publish_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/names.h"
+#include "common/version.h"
+
+namespace agent {
+namespace {
+
+using common::Error;
+using common::Status;
+using common::StatusCode;
+
+std::size_t BytesOf(const std::vector<SocketWrite>& writes) {
+  std::size_t bytes = 0;
+  for (const SocketWrite& write : writes) {
+    bytes += write.key.size() + (write.value ? write.value->size() : 0);
+  }
+  return bytes;
+}
+
+Status CheckWrite(const SocketWrite& write) {
+  RETURN_IF_ERROR(common::ValidateDatasetName(write.dataset));
+  if (write.key.size() > common::kKeyBytesMax) {
+    return Error(StatusCode::kOutOfRange, "key has {} bytes, at most {} are allowed",
+                 write.key.size(), common::kKeyBytesMax);
+  }
+  RETURN_IF_ERROR(common::ValidateKey(write.key));
+  if (!write.value || write.value->size() <= common::kValueBytesMax) return common::OkStatus();
+  return Error(StatusCode::kOutOfRange, "value has {} bytes, at most {} are allowed",
+               write.value->size(), common::kValueBytesMax);
+}
+
+// The limits that hold for every dataset; the control plane checks the rest.
+Status CheckBatch(const std::vector<SocketWrite>& writes, std::size_t bytes) {
+  if (writes.empty()) return common::InvalidArgument("nothing to write");
+  if (writes.size() > common::kBatchEntriesMax) {
+    return Error(StatusCode::kOutOfRange, "{} writes in one batch, at most {} are allowed",
+                 writes.size(), common::kBatchEntriesMax);
+  }
+  if (bytes > common::kBatchBytesMax) {
+    return Error(StatusCode::kOutOfRange, "batch has {} bytes, at most {} are allowed", bytes,
+                 common::kBatchBytesMax);
+  }
+  for (const SocketWrite& write : writes) RETURN_IF_ERROR(CheckWrite(write));
+  return common::OkStatus();
+}
+
+WriteOutcome OutcomeOf(const tributary::v1::Result& result, const std::string& epoch) {
+  WriteOutcome outcome;
+  outcome.deleted = result.deleted();
+  if (result.code() != 0) {
+    outcome.status = Status(static_cast<StatusCode>(result.code()), result.message());
+    return outcome;
+  }
+  const auto version = common::ParseVersion(fmt::format("{}.{}", epoch, result.revision()));
+  if (version) outcome.version = *version;
+  return outcome;
+}
+
+}  // namespace
+
+void PublishQueue::Submit(std::vector<SocketWrite> writes, Done done, common::MonotonicTime now) {
+  Pending& pending = pending_.emplace_back();
+  pending.bytes = BytesOf(writes);
+  pending.done = std::move(done);
+  pending.deadline = now + timeout_;
+  Status checked = CheckBatch(writes, pending.bytes);
+  if (checked.ok() && waiting_bytes_ + pending.bytes > common::kPublishWaitingBytesMax) {
+    checked = Error(StatusCode::kUnavailable,
+                    "{} bytes of writes wait for the control plane already; it was not applied",
+                    waiting_bytes_);
+  }
+  if (checked.ok()) {
+    pending.writes = std::move(writes);
+    waiting_bytes_ += pending.bytes;
+    return;
+  }
+  pending.bytes = 0;
+  pending.outcome = WriteOutcome{.status = checked, .version = {}, .deleted = 0};
+  Settle();
+}
+
+void PublishQueue::OnStreamOpened() {
+  open_ = true;
+  introduced_ = false;
+}
+
+void PublishQueue::OnStreamClosed(const Status& why) {
+  open_ = false;
+  in_flight_ = 0;
+  last_error_ = std::string(common::Message(why));
+  for (Pending& pending : pending_) {
+    pending.in_flight = false;
+    // Whoever wrote it has gone on: nobody waits for the outcome.
+    if (!pending.done && !pending.outcome) pending.outcome.emplace();
+  }
+  Settle();
+}
+
+std::optional<tributary::v1::PublishRequest> PublishQueue::Next() {
+  if (!open_) return std::nullopt;
+  tributary::v1::PublishRequest request;
+  std::size_t bytes = 0;
+  for (Pending& pending : pending_) {
+    if (in_flight_ >= common::kPublisherBatchesInFlightMax) break;
+    if (pending.in_flight || pending.outcome || !pending.done) continue;
+    if (bytes > 0 && bytes + pending.bytes > common::kPublishMessageBytesTarget) break;
+    if (pending.sequence == 0) pending.sequence = next_sequence_++;
+    pending.in_flight = pending.was_sent = true;
+    ++in_flight_;
+    bytes += pending.bytes;
+    Encode(pending, *request.add_batches());
+  }
+  if (request.batches().empty()) return std::nullopt;
+  if (!std::exchange(introduced_, true)) request.set_publisher_id(publisher_id_);
+  return request;
+}
+
+void PublishQueue::Encode(const Pending& pending, tributary::v1::Batch& batch) {
+  batch.set_sequence(pending.sequence);
+  for (const SocketWrite& from : pending.writes) {
+    tributary::v1::Write& write = *batch.add_writes();
+    write.set_dataset(from.dataset);
+    write.set_key(from.key);
+    if (from.value) {
+      write.set_put(*from.value);
+    } else {
+      write.set_delete_(true);
+    }
+  }
+}
+
+Status PublishQueue::OnResponse(const tributary::v1::PublishResponse& response) {
+  for (const tributary::v1::Result& result : response.results()) {
+    // In flight are few, and answers come in their order: mostly the first.
+    const auto it = std::ranges::find_if(pending_, [&](const Pending& pending) {
+      return pending.in_flight && pending.sequence == result.sequence();
+    });
+    if (it == pending_.end()) continue;  // decided before: a second answer changes nothing
+    if (result.code() < 0 || result.code() > 16) {
+      return common::InvalidArgument("publish result with code {}", result.code());
+    }
+    it->outcome = OutcomeOf(result, response.epoch());
+    it->in_flight = false;
+    --in_flight_;
+  }
+  Settle();
+  return common::OkStatus();
+}
+
+// Hands out outcomes from the front, so that they come in the order of the Submits.
+void PublishQueue::Settle() {
+  while (!pending_.empty() && pending_.front().outcome) {
+    Pending settled = std::move(pending_.front());
+    pending_.pop_front();
+    waiting_bytes_ -= settled.bytes;
+    if (settled.done) settled.done(*std::move(settled.outcome));
+  }
+}
+
+Status PublishQueue::Unavailable(const Pending& pending, std::string_view why) const {
+  return Error(StatusCode::kUnavailable, "{}; the write {}", why,
+               pending.was_sent ? "may have been applied" : "was not sent and is not applied");
+}
+
+void PublishQueue::Expire(common::MonotonicTime now) {
+  for (Pending& pending : pending_) {
+    if (pending.deadline > now) break;  // deadlines come in order of Submit
+    if (!pending.done || pending.outcome) continue;
+    const std::string why =
+        open_ ? fmt::format("no answer from the control plane within {} ms", timeout_.count())
+              : fmt::format("control plane out of reach for {} ms: {}", timeout_.count(),
+                            last_error_);
+    WriteOutcome outcome{.status = Unavailable(pending, why), .version = {}, .deleted = 0};
+    std::exchange(pending.done, nullptr)(std::move(outcome));
+    // In flight: its place in the window is free only when it is decided or the stream is lost.
+    if (!pending.in_flight) pending.outcome.emplace();
+  }
+  Settle();
+}
+
+std::optional<common::MonotonicTime> PublishQueue::next_deadline() const {
+  for (const Pending& pending : pending_) {
+    if (pending.done && !pending.outcome) return pending.deadline;
+  }
+  return std::nullopt;
+}
+
+void PublishQueue::Abandon() {
+  for (Pending& pending : pending_) {
+    if (!pending.done || pending.outcome) continue;
+    WriteOutcome outcome{.status = Unavailable(pending, "the agent is shutting down"),
+                         .version = {},
+                         .deleted = 0};
+    pending.outcome = std::move(outcome);
+  }
+  Settle();
+}
+
+}  // namespace agent
