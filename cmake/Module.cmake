@@ -12,6 +12,10 @@ if(TRIBUTARY_SANITIZE)
   add_link_options(-fsanitize=${TRIBUTARY_SANITIZE})
 endif()
 
+if(TRIBUTARY_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # coverage for the fuzz targets
+endif()
+
 function(module name)
   cmake_parse_arguments(M "" "" "SOURCES;TESTS;DEPS;TEST_DEPS;LABELS" ${ARGN})
   if(M_SOURCES)

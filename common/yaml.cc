@@ -86,7 +86,10 @@ class TreeBuilder final : public YAML::EventHandler {
       throw Refused{LineOf(mark),
                     fmt::format("more than {} values: split the text", kYamlNodesMax)};
     }
-    return {.kind = kind, .line = LineOf(mark)};
+    YamlNode node;
+    node.kind = kind;
+    node.line = LineOf(mark);
+    return node;
   }
 
   void Open(YamlNode::Kind kind, const std::string& tag, const YAML::Mark& mark) {

@@ -17,11 +17,11 @@ struct YamlMember;
 struct YamlNode {
   enum class Kind { kNull, kScalar, kSequence, kMap };
   Kind kind = Kind::kNull;
-  int line = 1;                          // counted from 1
-  bool quoted = false;                   // of a scalar: surely text, whatever it looks like
-  std::string text = {};                 // of a scalar
-  std::vector<YamlNode> items = {};      // of a sequence
-  std::vector<YamlMember> members = {};  // of a map, in the order of the text
+  int line = 1;                     // counted from 1
+  bool quoted = false;              // of a scalar: surely text, whatever it looks like
+  std::string text = {};            // of a scalar
+  std::vector<YamlNode> items;      // of a sequence
+  std::vector<YamlMember> members;  // of a map, in the order of the text
 
   // A plain scalar that YAML takes for a number or a truth value.
   bool LooksLikeNonText() const;
