@@ -206,7 +206,8 @@ void CutAssembler::TakeMarker(Track_& track, const ResourceView& resource, Assem
 
 void CutAssembler::TakeEntry(const Place& place, const ResourceView& resource,
                              AssemblyOutcome& out) {
-  if (!resource.has_resource && !resource.version.empty()) {
+  if (!resource.has_resource) {
+    if (resource.version.empty()) return TakeAbsence(place, resource.name, out);
     return Reject(resource.name, "a resource without content, but no time to live was offered", out);
   }
   std::optional<common::Version> version = common::ParseVersion(resource.version);
@@ -218,29 +219,33 @@ void CutAssembler::TakeEntry(const Place& place, const ResourceView& resource,
     version = common::Version{kForeignEpoch, common::EntryHash("", {}, resource.version).low};
   }
   if (!Accepts(*place.track, out)) return;
-  Change change{.key = place.key, .version = *version, .entry = std::nullopt};
-  if (resource.has_resource) {
-    change.entry = common::ParseEntryPayload(resource.payload);
-    if (!change.entry) return Reject(resource.name, "not an encoded tributary.v1.Entry", out);
-    if (change.entry->value.size() > common::kValueBytesMax) {
-      return Reject(resource.name, fmt::format("value has {} bytes, at most {} are allowed",
-                                               change.entry->value.size(), common::kValueBytesMax),
-                    out);
-    }
+  const Change change{.key = place.key,
+                      .version = *version,
+                      .entry = common::ParseEntryPayload(resource.payload)};
+  if (!change.entry) return Reject(resource.name, "not an encoded tributary.v1.Entry", out);
+  if (change.entry->value.size() > common::kValueBytesMax) {
+    return Reject(resource.name, fmt::format("value has {} bytes, at most {} are allowed",
+                                             change.entry->value.size(), common::kValueBytesMax),
+                  out);
+  }
+  if (change.entry->content_type.size() > common::kContentTypeBytesMax) {
+    return Reject(resource.name, "content type too long", out);
   }
   AddChange(place, change,
             resource.name.size() + resource.version.size() + resource.payload.size() + kFraming);
+}
+
+void CutAssembler::TakeAbsence(const Place& place, std::string_view name, AssemblyOutcome& out) {
+  place.track->touched = true;
+  if (!Accepts(*place.track, out)) return;
+  AddChange(place, {.key = place.key, .version = {}, .entry = {}}, name.size() + kFraming);
 }
 
 void CutAssembler::TakeRemoval(const DeltaResponseView& view, std::string_view name,
                                AssemblyOutcome& out) {
   const Place place = Locate(name);
   if (place.track == nullptr) return;
-  if (!place.marker) {
-    place.track->touched = true;
-    if (!Accepts(*place.track, out)) return;
-    return AddChange(place, {.key = place.key, .version = {}, .entry = {}}, name.size() + kFraming);
-  }
+  if (!place.marker) return TakeAbsence(place, name, out);
   if (HasError(view, name) || server_ == Server::kMarkers) return;
   server_ = Server::kForeign;
   place.track->touched = true;

@@ -118,6 +118,7 @@ class CutAssembler {
   void TakeMarker(Track_& track, const common::ResourceView& resource, AssemblyOutcome& out);
   void TakeRemoval(const common::DeltaResponseView& view, std::string_view name,
                    AssemblyOutcome& out);
+  void TakeAbsence(const Place& place, std::string_view name, AssemblyOutcome& out);
   bool Accepts(Track_& track, AssemblyOutcome& out);
   void BeginForeign(Track_& track, AssemblyOutcome& out);
   void AddChange(const Place& place, const Change& change, std::size_t bytes);
