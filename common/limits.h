@@ -41,6 +41,7 @@ inline constexpr std::size_t kChunksCachedMax = 4096;
 inline constexpr std::size_t kPublisherIdBytesMax = 64;
 inline constexpr std::size_t kPublisherResultsKept = 64;   // outcomes remembered per publisher
 inline constexpr std::size_t kPublisherBatchesInFlightMax = 64;
+inline constexpr std::size_t kPublishBytesInFlightMax = 2 * kBatchBytesMax;  // then read no more
 inline constexpr std::size_t kCommitGroupBatchesMax = 4096;
 inline constexpr std::size_t kCommitGroupBytesMax = 64 * kMiB;
 inline constexpr std::size_t kCommitWaitingBytesMax = 512 * kMiB;  // jobs; beyond: refused
@@ -52,6 +53,10 @@ inline constexpr std::size_t kPublishWaitingBytesMax = 128 * kMiB;
 inline constexpr std::size_t kPublishMessageBytesTarget = 1 * kMiB;
 inline constexpr std::chrono::milliseconds kPublishBackoffMin{100};
 inline constexpr std::chrono::milliseconds kPublishBackoffMax{2'000};
+
+// --- reading from the control plane -----------------------------------------------------------
+inline constexpr std::size_t kReaderKeysMax = 10'000;      // of one Get
+inline constexpr std::size_t kReaderBytesMax = 64 * kMiB;  // of one answer
 
 // --- agent: cache -----------------------------------------------------------------------------
 inline constexpr std::size_t kApplyBytesMax = 16 * kMiB;  // in memory before spilling to staging

@@ -31,14 +31,14 @@ using common::Revision;
 struct Write {
   std::string dataset;
   std::string key;
-  std::optional<std::string> value;  // absent: delete
+  std::optional<std::string> value = {};  // absent: delete
   std::string content_type = {};
 };
 
 struct Batch {
-  std::string publisher_id;
+  std::string publisher_id = {};
   std::uint64_t sequence = 0;
-  std::vector<Write> writes;
+  std::vector<Write> writes = {};
   // Set by whoever validated the batch: a refused batch applies nothing, but its outcome is
   // remembered like any other, so that a retry gets the same answer.
   common::Status refused = {};
