@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
-#include <set>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "common/units.h"
@@ -73,7 +73,7 @@ Status SetTarget(const Option& option, const Values& values) {
       option.target);
 }
 
-std::string DefaultOf(const Option& option) {
+std::string TextOf(const Option& option) {
   return std::visit(
       Overloaded{[](const bool* target) { return std::string(*target ? "true" : "false"); },
                  [](const std::uint64_t* target) { return fmt::format("{}", *target); },
@@ -246,7 +246,7 @@ void AppendHelp(const Option& option, std::string& text) {
   const std::string placeholder = Placeholder(option);
   const std::string head =
       fmt::format("  --{}{}{}", option.name, placeholder.empty() ? "" : " ", placeholder);
-  const std::string value = DefaultOf(option);
+  const std::string value = TextOf(option);
   std::string notes;
   if (!IsSwitch(option) && !value.empty()) notes += fmt::format(" (default {})", value);
   if (IsList(option)) notes += " (repeatable)";
@@ -255,6 +255,8 @@ void AppendHelp(const Option& option, std::string& text) {
 }
 
 }  // namespace
+
+std::string BuildVersion() { return TRIBUTARY_VERSION; }
 
 std::string VariableOf(std::string_view option_name) {
   std::string variable = "TRIBUTARY_";
@@ -307,7 +309,7 @@ std::string MarkdownTable(const std::vector<Option>& options) {
       for (std::size_t at = 0; (at = placeholder.find('|', at)) != std::string::npos; at += 2) {
         placeholder.replace(at, 1, "\\|");
       }
-      const std::string value = DefaultOf(option);
+      const std::string value = TextOf(option);
       text += fmt::format("| `--{}{}{}` | `{}` | {} | {}{} |\n", option.name,
                           placeholder.empty() ? "" : " ", placeholder, VariableOf(option.name),
                           value.empty() ? "none" : "`" + value + "`", option.help,
@@ -316,6 +318,18 @@ std::string MarkdownTable(const std::vector<Option>& options) {
     text += "\n";
   }
   return text;
+}
+
+std::string OptionsJson(const std::vector<Option>& options) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const Option& option : options) {
+    if (const auto* const* list = std::get_if<std::vector<std::string>*>(&option.target)) {
+      json[option.name] = **list;
+    } else {
+      json[option.name] = TextOf(option);
+    }
+  }
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 LoadOutcome UsageError(const Program& program, std::string_view message) {

@@ -46,9 +46,12 @@ struct Option {
   std::function<Status(std::string_view)> check = {};
 };
 
+// The version of this build, "0.1.0".
+std::string BuildVersion();
+
 struct Program {
   std::string name;     // "tributary-agent"
-  std::string version;  // "0.1.0"
+  std::string version;  // BuildVersion()
   std::string summary;  // one sentence
 };
 
@@ -73,6 +76,9 @@ LoadOutcome UsageError(const Program& program, std::string_view message);
 std::string HelpText(const Program& program, const std::vector<Option>& options);
 // A table in Markdown: flag, variable, default, meaning; one per section.
 std::string MarkdownTable(const std::vector<Option>& options);
+
+// The options as they are in force, as one JSON object of texts, for /config_dump.
+std::string OptionsJson(const std::vector<Option>& options);
 
 std::string VariableOf(std::string_view option_name);  // TRIBUTARY_DATA_DIR
 

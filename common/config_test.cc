@@ -245,5 +245,12 @@ TEST_F(ConfigTest, MarkdownHasOneRowPerOption) {
                           HasSubstr("`--log-format text\\|json`"), HasSubstr("TRIBUTARY_CONFIG")));
 }
 
+TEST_F(ConfigTest, JsonShowsWhatIsInForce) {
+  ASSERT_EQ(Load({"--count", "8", "--subscribe", "a", "--subscribe", "b"}).exit_code, std::nullopt);
+  const std::string json = OptionsJson(Table(settings_));
+  EXPECT_THAT(json, AllOf(HasSubstr("\"count\": \"8\""), HasSubstr("\"max-map-size\": \"64GiB\""),
+                          HasSubstr("\"insecure\": \"false\""), HasSubstr("\"b\"\n")));
+}
+
 }  // namespace
 }  // namespace common

@@ -41,11 +41,11 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
   return spdlog::level::off;
 }
 
-// spdlog brings time, level and the lock around the sink; the rest of the line is "%v".
+// spdlog brings the time and the lock around the sink; the rest of the line is "%v".
 std::unique_ptr<spdlog::formatter> MakeFormatter(LogFormat format) {
   const char* pattern = format == LogFormat::kJson
-                            ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
-                            : "%Y-%m-%dT%H:%M:%S.%eZ %-7l %v";
+                            ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v})"
+                            : "%Y-%m-%dT%H:%M:%S.%eZ %v";
   return std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, "\n");
 }
 

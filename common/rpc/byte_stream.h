@@ -4,9 +4,9 @@
 // Thread: Write, ReadNext and Cancel from any; handlers run on gRPC's threads, one at a time, and
 // must only hand over (a Mailbox).  Lifetime: keeps itself alive until on_closed has been called;
 // what the handlers use outlives that call. Dropping the pointer alone does not end the stream.
-// One write is in flight, the others wait in a queue: they are small (ACKs, subscriptions) or bounded
-// by their sender's window. A message is read only when ReadNext asks for it, which is what holds
-// back a fast server.
+// One write is in flight, the others wait in a queue: they are small (ACKs, subscriptions) or
+// bounded by their sender's window. A message is read only when ReadNext asks for it, which is what
+// holds back a fast server.
 #pragma once
 
 #include <grpcpp/channel.h>

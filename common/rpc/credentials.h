@@ -4,8 +4,8 @@
 // The files are checked here, once, so that a start with bad ones fails with a reason; later gRPC
 // looks at them every few seconds and uses new ones for new connections. While a replaced
 // certificate and key do not match, the old pair stays in use.
-// Make credentials once per process, not per connection: gRPC 1.51 never ends the thread that watches
-// the files.
+// Make credentials once per process, not per connection: gRPC 1.51 never ends the thread that
+// watches the files.
 #pragma once
 
 #include <grpcpp/security/credentials.h>
