@@ -1,0 +1,155 @@
+#include "control-plane/app.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/server_builder.h>
+
+#include <chrono>
+#include <utility>
+
+#include "common/limits.h"
+#include "common/rpc/credentials.h"
+#include "common/signals.h"
+#include "control-plane/admin/admin_pages.h"
+#include "control-plane/app_metrics.h"
+#include "control-plane/metered_store.h"
+#include "control-plane/store/lmdb_store.h"
+
+namespace cp {
+namespace {
+
+using common::Error;
+using common::StatusCode;
+
+constexpr std::chrono::seconds kDrainTimeout{5};
+
+void SetLimits(grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(common::kRequestBytesMax));
+  // A port in use must be an error, not shared between two processes.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Peers that vanish are noticed; agents may ping as often as every 5 s.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5'000);
+}
+
+common::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeCredentials(const Options& options) {
+  if (options.insecure) return grpc::InsecureServerCredentials();
+  return common::ServerTls(
+      {.ca = options.tls_client_ca, .cert = options.tls_cert, .key = options.tls_key});
+}
+
+}  // namespace
+
+App::App(Options options, const common::Clock& clock, common::Log& log, common::Metrics& metrics)
+    : options_(std::move(options)),
+      clock_(clock),
+      log_(log),
+      metrics_(metrics),
+      trust_(options_.insecure ? common::Trust::kMetadata : common::Trust::kCertificates),
+      pages_({.ready =
+                  [this] {
+                    return serving_ ? common::OkStatus()
+                                    : Error(StatusCode::kUnavailable, "not serving");
+                  },
+              .quit = common::RequestStop},
+             log, metrics) {}
+
+App::~App() {
+  pages_.Stop();
+  if (server_) server_->Shutdown(std::chrono::system_clock::now());
+}
+
+common::Status App::Start() {
+  RETURN_IF_ERROR(OpenStore());
+  hub_.emplace(HubOptions{}, clock_, *store_, log_);
+  committer_.emplace(CommitterOptions{.tombstone_retention = options_.tombstone_retention}, clock_,
+                     *store_, *hub_);
+  RETURN_IF_ERROR(ReadManifests());
+  RETURN_IF_ERROR(Serve());
+  if (manifests_) manifests_->Start();
+  return ServePages();
+}
+
+common::Status App::OpenStore() {
+  auto store =
+      LmdbStore::Open({.dir = options_.data_dir, .map_bytes = options_.max_map_size.bytes});
+  if (!store.ok()) return common::Annotate(store.status(), "--data-dir " + options_.data_dir);
+  store_ = std::make_unique<MeteredStore>(*std::move(store), metrics_);
+  const CatalogPtr catalog = store_->catalog();
+  log_.Info("store opened", {{"dir", options_.data_dir},
+                             {"epoch", common::FormatEpoch(store_->epoch())},
+                             {"datasets", catalog->datasets.size()},
+                             {"subscriptions", catalog->subscriptions.size()},
+                             {"bytes", store_->bytes_used()}});
+  return common::OkStatus();
+}
+
+common::Status App::ReadManifests() {
+  if (options_.manifests.empty()) return common::OkStatus();
+  manifests_.emplace(ManifestWatcherOptions{.dir = options_.manifests}, *store_, *committer_, log_);
+  return common::Annotate(manifests_->Reconcile(), "--manifests " + options_.manifests);
+}
+
+common::Status App::Serve() {
+  ASSIGN_OR_RETURN(const auto credentials, MakeCredentials(options_));
+  discovery_.emplace(DiscoveryOptions{.trust = trust_}, *hub_);
+  publish_.emplace(trust_, *committer_, *store_, clock_, log_, metrics_);
+  reader_.emplace(trust_, *store_);
+  admin_.emplace(trust_, AdminRights(!options_.insecure, options_.admin_services), clock_, *store_,
+                 *committer_, [this](const auto& done) { done(hub_->Status()); });
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  SetLimits(builder);
+  int port = 0;
+  builder.AddListeningPort(options_.listen, credentials, &port);
+  builder.RegisterService(&*discovery_);
+  builder.RegisterService(&*publish_);
+  builder.RegisterService(&*reader_);
+  builder.RegisterService(&*admin_);
+  server_ = builder.BuildAndStart();
+  if (!server_) {
+    return Error(StatusCode::kUnavailable,
+                 "--listen {}: cannot listen there; is the address this host's and the port free?",
+                 options_.listen);
+  }
+  serving_ = true;
+  log_.Info("serving", {{"listen", options_.listen},
+                        {"port", port},
+                        {"tls", !options_.insecure},
+                        {"version", common::BuildVersion()}});
+  return common::OkStatus();
+}
+
+common::Status App::ServePages() {
+  AddControlPlaneMetrics(*hub_, *store_, metrics_);
+  pages_.Get("/agents", "connected agents and their copies", [this](const auto&) {
+    return common::JsonResponse(AgentsPage(hub_->Status(), clock_.Now()));
+  });
+  pages_.Get("/datasets", "declared datasets and their state", [this](const auto&) {
+    auto page = DatasetsPage(*store_);
+    return page.ok() ? common::JsonResponse(*std::move(page))
+                     : common::ErrorResponse(500, common::Message(page.status()));
+  });
+  pages_.Get("/config_dump", "the options in force", [this](const auto&) {
+    return common::JsonResponse(common::OptionsJson(OptionTable(options_)));
+  });
+  RETURN_IF_ERROR(common::Annotate(pages_.Start(options_.admin), "--admin"));
+  log_.Info("admin pages", {{"address", options_.admin}, {"port", pages_.port()}});
+  return common::OkStatus();
+}
+
+void App::Drain() {
+  log_.Info("draining");
+  serving_ = false;
+  if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(false);
+  publish_->Drain();
+  hub_->Drain();
+  manifests_.reset();
+  server_->Shutdown(std::chrono::system_clock::now() + kDrainTimeout);
+  log_.Info("drained");
+}
+
+}  // namespace cp

@@ -1,0 +1,55 @@
+// tributary-control-plane: options → App → wait for a signal → drain.
+#include <cstdio>
+
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/rpc/grpc_log.h"
+#include "common/signals.h"
+#include "control-plane/app.h"
+#include "control-plane/options.h"
+
+namespace {
+
+int Run(const cp::Options& options) {
+  common::SystemClock clock;
+  common::Log log(*common::ParseLogLevel(options.log_level),
+                  *common::ParseLogFormat(options.log_format));
+  common::SendGrpcLogTo(log, clock);
+  common::Metrics metrics;
+  int exit_code = 0;
+  {
+    cp::App app(options, clock, log, metrics);
+    const common::Status started = app.Start();
+    if (started.ok()) {
+      const int signal = common::WaitForStopSignal();
+      log.Info("stopping", {{"signal", signal}});
+      app.Drain();
+    } else {
+      log.Error("cannot start", {{"error", started}});
+      exit_code = 1;
+    }
+  }
+  common::StopGrpcLog();
+  return exit_code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  common::BlockStopSignals();
+  cp::Options options;
+  const common::Program program = cp::ControlPlaneProgram();
+  common::LoadOutcome loaded = common::LoadOptions(program, cp::OptionTable(options), argc, argv,
+                                                   common::ProcessEnvironment());
+  if (!loaded.exit_code) {
+    const common::Status checked = cp::CheckOptions(options);
+    if (!checked.ok()) loaded = common::UsageError(program, common::Message(checked));
+  }
+  if (loaded.exit_code) {
+    std::fputs(loaded.text.c_str(), *loaded.exit_code == 0 ? stdout : stderr);
+    return *loaded.exit_code;
+  }
+  return Run(options);
+}

@@ -1,0 +1,131 @@
+#include "control-plane/options.h"
+
+#include "common/admin_server.h"
+#include "common/log.h"
+#include "common/names.h"
+#include "common/rpc/loopback.h"
+
+namespace cp {
+namespace {
+
+using common::InvalidArgument;
+using common::Status;
+
+Status CheckGrpcAddress(std::string_view text) {
+  if (text.substr(0, 5) == "unix:") return common::OkStatus();
+  return common::ParseHostPort(text).status();
+}
+Status CheckHttpAddress(std::string_view text) { return common::ParseHostPort(text).status(); }
+
+Status CheckSecurity(const Options& options) {
+  const bool any_tls =
+      !options.tls_cert.empty() || !options.tls_key.empty() || !options.tls_client_ca.empty();
+  const bool all_tls =
+      !options.tls_cert.empty() && !options.tls_key.empty() && !options.tls_client_ca.empty();
+  if (options.insecure && any_tls) {
+    return InvalidArgument("--insecure excludes --tls-cert, --tls-key and --tls-client-ca");
+  }
+  if (!options.insecure && !all_tls) {
+    return InvalidArgument(
+        "{}: give --tls-cert, --tls-key and --tls-client-ca, or --insecure to go without TLS",
+        any_tls ? "incomplete TLS options" : "neither TLS nor --insecure");
+  }
+  if (options.insecure && !options.insecure_any_address &&
+      !common::IsLoopbackAddress(options.listen)) {
+    return InvalidArgument(
+        "--insecure with --listen {}: anyone who reaches it could act as any service; listen on "
+        "127.0.0.1, use TLS, or add --insecure-any-address",
+        options.listen);
+  }
+  return common::OkStatus();
+}
+
+Status CheckSupported(const Options& options) {
+  const auto unsupported = [](const char* flag) {
+    return InvalidArgument("{} is not supported yet; leave it out", flag);
+  };
+  if (options.store == "etcd") return unsupported("--store etcd");
+  if (!options.etcd_endpoints.empty()) return unsupported("--etcd-endpoints");
+  if (options.kubernetes) return unsupported("--kubernetes");
+  if (!options.webhook_listen.empty()) return unsupported("--webhook-listen");
+  return common::OkStatus();
+}
+
+}  // namespace
+
+std::vector<common::Option> OptionTable(Options& o) {
+  return {
+      {"Network",
+       "listen",
+       &o.listen,
+       "HOST:PORT",
+       "gRPC for agents and tributaryctl: ADS, Publisher, Reader, Admin, health",
+       {},
+       CheckGrpcAddress},
+      {"Network",
+       "admin",
+       &o.admin,
+       "HOST:PORT",
+       "HTTP for operators: probes, metrics, pages",
+       {},
+       CheckHttpAddress},
+      {"Security", "tls-cert", &o.tls_cert, "FILE",
+       "PEM certificate chain of this server; read again when it changes"},
+      {"Security", "tls-key", &o.tls_key, "FILE", "PEM key of the certificate"},
+      {"Security", "tls-client-ca", &o.tls_client_ca, "FILE",
+       "PEM bundle: who signs the certificates that clients must show"},
+      {"Security", "insecure", &o.insecure, "",
+       "No TLS: every client is believed to be who it says; for one host or for tests"},
+      {"Security", "insecure-any-address", &o.insecure_any_address, "",
+       "Allow --insecure when --listen is not a loopback address"},
+      {"Security",
+       "admin-service",
+       &o.admin_services,
+       "PATTERN",
+       "Service that may change any declaration through the API; a name, \"*\" or \"*.suffix\"",
+       {},
+       common::ValidateServicePattern},
+      {"Data", "data-dir", &o.data_dir, "DIR", "Where the store lives; created if absent"},
+      {"Data", "max-map-size", &o.max_map_size, "SIZE",
+       "How big the store may grow: address space, not memory"},
+      {"Data", "manifests", &o.manifests, "DIR",
+       "YAML files of Datasets and Subscriptions, watched for changes"},
+      {"Data", "tombstone-retention", &o.tombstone_retention, "DURATION",
+       "How long removals and withdrawn datasets are kept; agents away longer load afresh"},
+      {"Data",
+       "store",
+       &o.store,
+       "",
+       "Where commits go (etcd: not supported yet)",
+       {"lmdb", "etcd"}},
+      {"Data", "etcd-endpoints", &o.etcd_endpoints, "URL", "etcd members (not supported yet)"},
+      {"Kubernetes", "kubernetes", &o.kubernetes, "",
+       "Read declarations from the cluster (not supported yet)"},
+      {"Kubernetes", "webhook-listen", &o.webhook_listen, "HOST:PORT",
+       "Sidecar injection webhook (not supported yet)"},
+      {"General", "log-level", &o.log_level, "", "Least severity that is logged; see /log-level",
+       common::LogLevelNames()},
+      {"General", "log-format", &o.log_format, "", "Form of the log on stderr",
+       common::LogFormatNames()},
+  };
+}
+
+Status CheckOptions(const Options& options) {
+  RETURN_IF_ERROR(CheckSupported(options));
+  RETURN_IF_ERROR(CheckSecurity(options));
+  if (options.max_map_size.bytes < (1 << 20)) {
+    return InvalidArgument("--max-map-size must be at least 1MiB");
+  }
+  if (options.tombstone_retention < std::chrono::seconds(1)) {
+    return InvalidArgument("--tombstone-retention must be at least 1s");
+  }
+  if (options.data_dir.empty()) return InvalidArgument("--data-dir must not be empty");
+  return common::OkStatus();
+}
+
+common::Program ControlPlaneProgram() {
+  return {"tributary-control-plane", common::BuildVersion(),
+          "takes what services publish and serves it to agents over xDS"};
+}
+
+}  // namespace cp

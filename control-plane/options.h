@@ -1,0 +1,45 @@
+// Options of tributary-control-plane: their defaults, their table, and which go together.
+//
+// Thread: main.  Lifetime: values; a table points into the Options it was made for.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "common/config.h"
+#include "common/status.h"
+
+namespace cp {
+
+struct Options {
+  std::string listen = "127.0.0.1:18000";
+  std::string admin = "127.0.0.1:9902";
+  std::string data_dir = "./tributary-data";
+  common::ByteSize max_map_size{64ULL << 30};  // address space, not memory
+  std::string manifests;                       // empty: none
+  std::chrono::milliseconds tombstone_retention = std::chrono::hours(24);
+  std::vector<std::string> admin_services;  // patterns
+
+  std::string tls_cert, tls_key, tls_client_ca;  // all or none
+  bool insecure = false;
+  bool insecure_any_address = false;
+
+  std::string log_level = "info";
+  std::string log_format = "text";
+
+  // Parsed, and refused by CheckOptions until they work.
+  std::string store = "lmdb";
+  std::vector<std::string> etcd_endpoints;
+  bool kubernetes = false;
+  std::string webhook_listen;
+};
+
+std::vector<common::Option> OptionTable(Options& options);
+
+// INVALID_ARGUMENT: options that do not go together; names the flags and says what to do.
+common::Status CheckOptions(const Options& options);
+
+common::Program ControlPlaneProgram();
+
+}  // namespace cp
