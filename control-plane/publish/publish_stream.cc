@@ -222,6 +222,7 @@ void PublishStream::Advance() {
   }
   if (has_answers_ && !writing_) {
     bool own = false;
+    output_.Clear();  // gRPC aborts when asked to fill a buffer that holds something
     grpc::SerializationTraits<tributary::v1::PublishResponse>::Serialize(answers_, &output_, &own);
     answers_.Clear();
     has_answers_ = false;
