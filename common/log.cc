@@ -43,9 +43,8 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
 
 // spdlog brings the time and the lock around the sink; the rest of the line is "%v".
 std::unique_ptr<spdlog::formatter> MakeFormatter(LogFormat format) {
-  const char* pattern = format == LogFormat::kJson
-                            ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v})"
-                            : "%Y-%m-%dT%H:%M:%S.%eZ %v";
+  const char* pattern = format == LogFormat::kJson ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v})"
+                                                   : "%Y-%m-%dT%H:%M:%S.%eZ %v";
   return std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc, "\n");
 }
 
@@ -149,7 +148,10 @@ void Log::Warn(LogLimiter& limiter, std::string_view event, LogFields fields) {
 
 void Log::Write(LogLevel level, std::string_view event, LogFields fields, std::uint64_t held_back) {
   if (level < this->level()) return;
-  std::string line = format_ == LogFormat::kJson ? "\"event\":" + Quote(event) : std::string(event);
+  std::string line =
+      format_ == LogFormat::kJson
+          ? fmt::format(R"("level":"{}","event":{})", LogLevelName(level), Quote(event))
+          : fmt::format("{:<5} {}", LogLevelName(level), event);
   for (const LogField& field : fields) AppendField(field, format_, line);
   if (held_back > 0) AppendField({"held_back", held_back}, format_, line);
   logger_->log(ToSpdlog(level), spdlog::string_view_t(line.data(), line.size()));
