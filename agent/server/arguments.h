@@ -1,0 +1,25 @@
+// Small readers of command arguments.
+//
+// Thread: any; pure.  Lifetime: functions.
+#pragma once
+
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace agent {
+
+inline constexpr std::string_view kNotAnIntegerError =
+    "ERR value is not an integer or out of range";
+inline constexpr std::string_view kSyntaxError = "ERR syntax error";
+
+template <class Number = std::int64_t>
+std::optional<Number> ParseInteger(std::string_view text) {
+  Number value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace agent

@@ -1,0 +1,34 @@
+// Looking up keys as clients name them: "<dataset>/<key>".
+//
+// Thread: the loop.  Lifetime: functions; what is found is valid within the command.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/cache/cache.h"
+#include "agent/server/session.h"
+
+namespace agent {
+
+struct KeyRef {
+  std::string_view dataset;
+  std::string_view key;
+};
+
+// Splits at the first '/'. Absent, with `error` set: not a key.
+std::optional<KeyRef> SplitKey(std::string_view client_key, std::string& error);
+
+// What a read of one key came to. A key that has expired counts as absent.
+struct KeyRead {
+  std::optional<Found> found = {};
+  std::string error = {};  // not empty: the reply, whatever else was asked for
+};
+
+// Counts the result for the command that runs. `name_key`: errors say which key, for commands that
+// take several.
+KeyRead ReadKey(Session& session, const Reader& reader, std::string_view client_key,
+                bool name_key = false);
+
+}  // namespace agent

@@ -1,0 +1,92 @@
+// ServerStats: what one loop counts. The admin side reads it while the loop goes on.
+//
+// Thread: written by its loop only, read by any.  Lifetime: that of the server.
+// Counters are relaxed atomics with one writer, so counting costs no locked instruction; a reader
+// sees each number whole, not all of them at one instant.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace agent {
+
+class Counter {
+ public:
+  void Add(std::uint64_t amount = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+  void Subtract(std::uint64_t amount = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) - amount, std::memory_order_relaxed);
+  }
+  std::uint64_t Get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+// What became of one key that a command read.
+enum class ReadResult {
+  kHit,
+  kMiss,  // does not exist
+  kNotSubscribed,
+  kLoading,
+  kNoDataset,
+  kNoPermission,
+  kFaulted,
+  kError,  // not a key, or the cache failed
+};
+inline constexpr std::array<std::string_view, 8> kReadResultNames = {
+    "hit", "miss", "not_subscribed", "loading", "no_dataset", "no_permission", "faulted", "error"};
+
+// Times in fixed buckets; the last one takes what is above all bounds.
+class LatencyHistogram {
+ public:
+  static constexpr std::array<double, 16> kBoundsSeconds = {
+      1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 5e-2, 0.25, 1};
+
+  void Add(std::chrono::nanoseconds time) {
+    const double seconds = std::chrono::duration<double>(time).count();
+    std::size_t bucket = 0;
+    while (bucket < kBoundsSeconds.size() && seconds > kBoundsSeconds[bucket]) ++bucket;
+    counts_[bucket].Add();
+    sum_nanoseconds_.Add(static_cast<std::uint64_t>(time.count()));
+  }
+  std::uint64_t count(std::size_t bucket) const { return counts_[bucket].Get(); }
+  double sum_seconds() const { return static_cast<double>(sum_nanoseconds_.Get()) * 1e-9; }
+
+ private:
+  std::array<Counter, kBoundsSeconds.size() + 1> counts_;
+  Counter sum_nanoseconds_;
+};
+
+struct CommandStats {
+  Counter calls;
+  Counter rejected;                                    // arity, state
+  std::array<Counter, kReadResultNames.size()> reads;  // by ReadResult, one for each key
+};
+
+inline constexpr std::size_t kCommandsMax = 96;
+
+struct ServerStats {
+  std::array<CommandStats, kCommandsMax> commands;  // by CommandTable::IndexOf
+  LatencyHistogram read_latency;                    // of each read command
+  Counter commands_total;
+  Counter unknown_commands;
+  Counter protocol_errors;
+  Counter clients_total;  // connections ever accepted
+  Counter clients_now;
+  Counter clients_refused;  // beyond the limit
+  Counter clients_over_output_limit;
+  Counter bytes_in;
+  Counter bytes_out;
+  Counter writes_ok;
+  Counter writes_failed;
+  Counter notices;       // change messages sent
+  Counter notices_lost;  // times that subscribers were closed because notices had to be dropped
+};
+
+}  // namespace agent

@@ -1,0 +1,328 @@
+#include "agent/server/session.h"
+
+#include <memory>
+#include <utility>
+
+#include "agent/server/resp_errors.h"
+#include "common/limits.h"
+
+namespace agent {
+namespace {
+
+constexpr std::string_view kSubscribedRefusal =
+    "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+    "allowed in this context";
+
+std::size_t BytesOf(const std::vector<SocketWrite>& writes) {
+  std::size_t bytes = 0;
+  for (const SocketWrite& write : writes) {
+    bytes += write.key.size() + (write.value ? write.value->size() : 0);
+  }
+  return bytes;
+}
+
+std::optional<std::string> BatchLimitError(std::size_t entries, std::size_t bytes) {
+  if (entries > common::kBatchEntriesMax) {
+    return fmt::format("TOOBIG batch of {} entries; at most {}", entries, common::kBatchEntriesMax);
+  }
+  if (bytes > common::kBatchBytesMax) {
+    return fmt::format("TOOBIG batch of {} bytes; at most {}", bytes, common::kBatchBytesMax);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Session::Session(std::uint64_t id, Services& services) : services_(services) {
+  client_.id = id;
+  client_.since = client_.last_used = services_.clock.Now();
+  services_.sessions.emplace(id, this);
+}
+
+Session::~Session() {
+  UnsubscribeAll();
+  services_.sessions.erase(client_.id);
+}
+
+// --- input ------------------------------------------------------------------------------------
+
+void Session::Receive(std::string_view bytes) {
+  if (quit_) return;
+  if (kept_.empty()) {
+    kept_.assign(bytes.substr(Handle(bytes)));
+  } else {
+    kept_.append(bytes);
+    if (!blocked_) kept_.erase(0, Handle(kept_));
+  }
+}
+
+void Session::Resume() {
+  if (blocked_ && !quit_) kept_.erase(0, Handle(kept_));
+}
+
+void Session::Abandon() {
+  quit_ = true;
+  Touch();
+}
+
+void Session::EndInput() { input_ended_ = true; }
+
+void Session::OnOutcome(std::uint64_t ticket, WriteOutcome outcome) {
+  replies_.Settle(ticket, std::move(outcome));
+  Resume();
+  Touch();
+}
+
+void Session::Touch() {
+  if (!std::exchange(touched_, true)) services_.touched.push_back(client_.id);
+}
+
+// Returns how many of the bytes are dealt with.
+std::size_t Session::Handle(std::string_view bytes) {
+  std::size_t done = 0;
+  for (;;) {
+    blocked_ = !quit_ && over_soft_limit();
+    if (quit_ || blocked_) return quit_ ? bytes.size() : done;
+    switch (parser_.Next(bytes.substr(done))) {
+      case RespParser::Result::kNeedMore:
+        return done + parser_.consumed();
+      case RespParser::Result::kCommand:
+        blocked_ = !Dispatch(parser_.arguments());
+        if (blocked_) return done;
+        break;
+      case RespParser::Result::kOverLimit:
+        Reject(nullptr, parser_.error());
+        break;
+      case RespParser::Result::kProtocolError:
+        services_.stats.protocol_errors.Add();
+        reply().Error(parser_.error());
+        quit_ = true;
+        break;
+    }
+    done += parser_.consumed();
+  }
+}
+
+// --- dispatch ---------------------------------------------------------------------------------
+
+std::optional<std::string> Session::Refusal(Args args, const CommandSpec* spec) const {
+  if (spec == nullptr) return UnknownCommandError(args);
+  if ((spec->flags & kContainer) != 0 && args.size() > 1) return UnknownSubcommandError(args);
+  if (!ArityFits(*spec, args.size())) return ArityError(*spec);
+  if (client_.resp == RespVersion::k2 && subscriptions() > 0 &&
+      (spec->flags & kWhenSubscribed) == 0) {
+    return fmt::format(fmt::runtime(kSubscribedRefusal), LowerCase(spec->name));
+  }
+  if (transaction_ && (spec->flags & kNoMulti) != 0) {
+    return "ERR Command not allowed inside a transaction";
+  }
+  return std::nullopt;
+}
+
+void Session::Reject(const CommandSpec* spec, std::string_view error) {
+  if (spec == nullptr) {
+    services_.stats.unknown_commands.Add();
+  } else {
+    services_.stats.commands[CommandTable::IndexOf(*spec)].rejected.Add();
+  }
+  if (transaction_) transaction_->broken = true;
+  reply().Error(error);
+}
+
+bool Session::MustWait(const CommandSpec& spec) const {
+  if (replies_.waiting() == 0) return false;
+  if (replies_.waiting() >= common::kPendingWritesPerClientMax) return true;
+  if (transaction_ && (spec.flags & kTransaction) == 0) return false;  // will be queued
+  if (transaction_ && transaction_->has_reads) return true;
+  return (spec.flags & (kWrite | kUnordered)) == 0;
+}
+
+bool Session::Dispatch(Args args) {
+  const CommandSpec* spec = services_.commands.Find(args);
+  if (const auto refusal = Refusal(args, spec)) {
+    Reject(spec, *refusal);
+    return true;
+  }
+  if (MustWait(*spec)) return false;
+  services_.stats.commands_total.Add();
+  if (transaction_ && (spec->flags & kTransaction) == 0) {
+    Enqueue(*spec, args);
+  } else {
+    Run(*spec, args);
+  }
+  return true;
+}
+
+void Session::Run(const CommandSpec& spec, Args args) {
+  const common::MonotonicTime begin = services_.clock.Now();
+  services_.stats.commands[CommandTable::IndexOf(spec)].calls.Add();
+  client_.last_used = begin;
+  client_.last_command = spec.name;
+  if (spec.write != nullptr) return RunWrite(spec, args);
+  const CommandSpec* outer = std::exchange(running_, &spec);
+  spec.handler(*this, args);
+  running_ = outer;
+  if ((spec.flags & kReadOnly) != 0) {
+    services_.stats.read_latency.Add(services_.clock.Now() - begin);
+  }
+}
+
+void Session::RunWrite(const CommandSpec& spec, Args args) {
+  WriteRequest request;
+  auto error = spec.write(args, request);
+  if (!error) error = BatchLimitError(request.writes.size(), BytesOf(request.writes));
+  if (error) return Reject(&spec, *error);
+  Submit(std::move(request.writes),
+         [this, counts = request.counts_deleted](const WriteOutcome& outcome, std::string& out) {
+           RespWriter writer(out, client_.resp);
+           if (!outcome.status.ok()) return writer.Error(WriteError(outcome.status));
+           if (counts) return writer.Integer(static_cast<std::int64_t>(outcome.deleted));
+           writer.Ok();
+         });
+}
+
+void Session::Submit(std::vector<SocketWrite> writes, ReplyQueue::Compose compose) {
+  const std::uint64_t ticket = replies_.Add(
+      [this, compose = std::move(compose)](const WriteOutcome& outcome, std::string& out) {
+        (outcome.status.ok() ? services_.stats.writes_ok : services_.stats.writes_failed).Add();
+        if (outcome.status.ok() && outcome.version.revision != 0) last_write_ = outcome.version;
+        compose(outcome, out);
+      });
+  services_.submit(client_.id, ticket, std::move(writes));
+}
+
+const Reader* Session::Read() {
+  const auto reader = services_.snapshot.Take();
+  if (reader.ok()) return *reader;
+  reply().Error(ReadError(reader.status(), {}));
+  return nullptr;
+}
+
+void Session::Count(ReadResult result) {
+  services_.stats.commands[CommandTable::IndexOf(*running_)]
+      .reads[static_cast<std::size_t>(result)]
+      .Add();
+}
+
+// --- transactions -----------------------------------------------------------------------------
+
+void Session::Enqueue(const CommandSpec& spec, Args args) {
+  Transaction& transaction = *transaction_;
+  if (transaction.commands.size() >= common::kMultiCommandsMax) {
+    return Reject(&spec, fmt::format("TOOBIG transaction of more than {} commands",
+                                     common::kMultiCommandsMax));
+  }
+  if (spec.write != nullptr) {
+    if (const auto error = EnqueueWrite(spec, args)) return Reject(&spec, *error);
+  } else {
+    for (const std::string_view arg : args) transaction.bytes += arg.size();
+    if (transaction.bytes > common::kRespCommandBytesMax) {
+      return Reject(&spec, fmt::format("TOOBIG transaction of more than {} bytes",
+                                       common::kRespCommandBytesMax));
+    }
+    transaction.has_reads = true;
+    transaction.commands.push_back({.spec = &spec, .args = {args.begin(), args.end()}});
+  }
+  reply().Simple("QUEUED");
+}
+
+std::optional<std::string> Session::EnqueueWrite(const CommandSpec& spec, Args args) {
+  WriteRequest request;
+  if (auto error = spec.write(args, request)) return error;
+  Transaction& transaction = *transaction_;
+  transaction.bytes += BytesOf(request.writes);
+  if (auto error =
+          BatchLimitError(transaction.writes.size() + request.writes.size(), transaction.bytes)) {
+    return error;
+  }
+  transaction.commands.push_back({.spec = &spec,
+                                  .args = {},
+                                  .writes = request.writes.size(),
+                                  .counts_deleted = request.counts_deleted});
+  std::move(request.writes.begin(), request.writes.end(), std::back_inserter(transaction.writes));
+  return std::nullopt;
+}
+
+void Session::Execute() {
+  Transaction transaction = std::move(*transaction_);
+  transaction_.reset();
+  if (transaction.broken) {
+    return reply().Error("EXECABORT Transaction discarded because of previous errors.");
+  }
+  if (transaction.writes.empty()) return ComposeExec(transaction.commands, 0, target());
+  auto commands =
+      std::make_shared<const std::vector<QueuedCommand>>(std::move(transaction.commands));
+  Submit(std::move(transaction.writes),
+         [this, commands](const WriteOutcome& outcome, std::string& out) {
+           if (outcome.status.ok()) return ComposeExec(*commands, outcome.deleted, out);
+           RespWriter(out, client_.resp).Error(WriteError(outcome.status));
+         });
+}
+
+// The control plane counts the deletes of a batch together; when several commands of a transaction
+// delete, the first ones are said to have found what there was.
+void Session::ComposeExec(const std::vector<QueuedCommand>& commands, std::uint64_t deleted,
+                          std::string& out) {
+  std::string* outer = std::exchange(target_, &out);
+  reply().Array(commands.size());
+  for (const QueuedCommand& command : commands) {
+    if (command.counts_deleted) {
+      const std::uint64_t own = std::min<std::uint64_t>(deleted, command.writes);
+      deleted -= own;
+      reply().Integer(static_cast<std::int64_t>(own));
+    } else if (command.spec->write != nullptr) {
+      reply().Ok();
+    } else {
+      const std::vector<std::string_view> args(command.args.begin(), command.args.end());
+      Run(*command.spec, args);
+    }
+  }
+  target_ = outer;
+}
+
+// --- subscriptions ----------------------------------------------------------------------------
+
+void Session::UnsubscribeAll() {
+  for (const std::string& channel : channels_) services_.subscriptions.Remove(channel, *this);
+  for (const std::string& pattern : patterns_)
+    services_.subscriptions.RemovePattern(pattern, *this);
+  channels_.clear();
+  patterns_.clear();
+}
+
+void Session::Reset() {
+  UnsubscribeAll();
+  transaction_.reset();
+  client_.name.clear();
+  client_.resp = RespVersion::k2;
+  last_write_.reset();
+}
+
+// Beyond the hard limit the client is about to be closed anyway.
+bool Session::TakesMessages() const {
+  return !quit_ && replies_.output().size() <= services_.output.max;
+}
+
+void Session::OnMessage(std::string_view channel, std::string_view message) {
+  if (!TakesMessages()) return;
+  RespWriter writer(replies_.output(), client_.resp);
+  writer.Push(3);
+  writer.Bulk("message");
+  writer.Bulk(channel);
+  writer.Bulk(message);
+  Touch();
+}
+
+void Session::OnPatternMessage(std::string_view pattern, std::string_view channel,
+                               std::string_view message) {
+  if (!TakesMessages()) return;
+  RespWriter writer(replies_.output(), client_.resp);
+  writer.Push(4);
+  writer.Bulk("pmessage");
+  writer.Bulk(pattern);
+  writer.Bulk(channel);
+  writer.Bulk(message);
+  Touch();
+}
+
+}  // namespace agent

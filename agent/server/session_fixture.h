@@ -1,0 +1,124 @@
+// For tests: sessions over a real cache, without sockets. Writes are recorded and settled by hand.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "agent/cache/cache_fixture.h"
+#include "agent/server/session.h"
+
+namespace agent {
+
+class ManualClock final : public common::Clock {
+ public:
+  common::MonotonicTime Now() const override { return now; }
+  std::int64_t UnixMillis() const override { return unix_ms; }
+  common::MonotonicTime now{std::chrono::hours(1)};
+  std::int64_t unix_ms = 1'700'000'000'000;
+};
+
+class SessionFixture : public CacheFixture {
+ protected:
+  struct Submitted {
+    std::uint64_t session;
+    std::uint64_t ticket;
+    std::vector<SocketWrite> writes;
+  };
+
+  void SetUp() override {
+    CacheFixture::SetUp();
+    auto made = cache_->MakeReader();
+    ASSERT_TRUE(made.ok());
+    snapshot_ = std::make_unique<Snapshot>(*std::move(made));
+    services_ = std::unique_ptr<Services>(
+        new Services{.identity = {.service = "billing.finance", .socket = "/run/s", .started = {}},
+                     .output = {},
+                     .snapshot = *snapshot_,
+                     .subscriptions = subscriptions_,
+                     .status = board_,
+                     .clock = clock_,
+                     .submit =
+                         [this](auto session, auto ticket, auto writes) {
+                           submitted_.push_back({session, ticket, std::move(writes)});
+                         },
+                     .cache_bytes = {}});
+    auto status = std::make_shared<AgentStatus>();
+    status->wanted_known = true;
+    board_.Put(status);
+    session_ = std::make_unique<Session>(7, *services_);
+  }
+  void TearDown() override {
+    session_.reset();
+    services_.reset();
+    snapshot_.reset();
+    CacheFixture::TearDown();
+  }
+
+  // What the session answers to these bytes at once.
+  std::string Send(std::string_view bytes) { return Send(*session_, bytes); }
+  std::string Send(Session& session, std::string_view bytes) {
+    session.Receive(bytes);
+    return Output(session);
+  }
+  std::string Output() { return Output(*session_); }
+  std::string Output(Session& session) {
+    session.ClearTouched();
+    services_->touched.clear();
+    snapshot_->Release();
+    return std::exchange(session.output(), {});
+  }
+
+  // Gives the oldest write under way its outcome; returns what the session answers then.
+  std::string Settle(WriteOutcome outcome) {
+    const Submitted first = std::move(submitted_.front());
+    submitted_.pop_front();
+    snapshot_->Release();
+    session_->OnOutcome(first.ticket, std::move(outcome));
+    return Output();
+  }
+  std::string SettleOk(common::Revision revision, std::uint64_t deleted = 0) {
+    return Settle({.status = common::OkStatus(), .version = At(revision), .deleted = deleted});
+  }
+  std::string SettleError(common::StatusCode code, const std::string& message) {
+    return Settle({.status = common::Error(code, "{}", message), .version = {}});
+  }
+  // "ds/a=1 ds/b=-" of the batch submitted last.
+  std::string LastBatch() const {
+    std::string text;
+    for (const SocketWrite& write : submitted_.back().writes) {
+      if (!text.empty()) text += " ";
+      text += write.dataset + "/" + write.key + "=" + write.value.value_or("-");
+    }
+    return text;
+  }
+
+  void Put(const std::string& dataset, const std::string& key, const std::string& value) {
+    Changes changes;
+    changes.Put(key, At(++revision_), value);
+    ASSERT_EQ(writer_->Apply({.dataset = dataset, .prefix = ""}, changes.Views(), At(revision_)),
+              common::OkStatus());
+  }
+  // A complete copy of a whole dataset with these keys; each value is "v" and its key.
+  void Load(const std::string& dataset, const std::vector<std::string>& keys) {
+    Changes changes;
+    for (const std::string& key : keys) changes.Put(key, At(revision_), "v" + key);
+    LoadCopy({.dataset = dataset, .prefix = ""}, changes, revision_);
+  }
+
+  ManualClock clock_;
+  StatusBoard board_;
+  Subscriptions subscriptions_;
+  std::unique_ptr<Snapshot> snapshot_;
+  std::unique_ptr<Services> services_;
+  std::unique_ptr<Session> session_;
+  std::deque<Submitted> submitted_;
+  common::Revision revision_ = 10;
+};
+
+}  // namespace agent

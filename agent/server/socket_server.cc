@@ -1,0 +1,208 @@
+#include "agent/server/socket_server.h"
+
+#include <fmt/format.h>
+
+#include <random>
+#include <utility>
+
+#include "agent/server/socket_path.h"
+#include "common/limits.h"
+
+namespace agent {
+namespace {
+
+constexpr std::size_t kScratchBytes = 64 * common::kKiB;
+constexpr std::size_t kOutcomesMax = common::kClientsMax * common::kPendingWritesPerClientMax;
+constexpr std::size_t kQuestionsMax = 1024;
+constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
+
+std::string NewRunId() {
+  std::random_device random;
+  std::string id;
+  for (int i = 0; i < 5; ++i) id += fmt::format("{:08x}", random());
+  return id;
+}
+
+ServerIdentity IdentityOf(const ServerOptions& options, const common::Clock& clock) {
+  return {.service = options.service,
+          .version = options.version,
+          .socket = options.path,
+          .run_id = NewRunId(),
+          .clients_max = options.clients_max,
+          .started = clock.Now()};
+}
+
+// For a client that is only told to go away.
+class IgnoreEvents final : public uv::PipeHandler {
+ public:
+  void OnRead(std::string_view) override {}
+  void OnEnd() override {}
+  void OnFailed() override {}
+  void OnWritten() override {}
+};
+
+}  // namespace
+
+SocketServer::SocketServer(const ServerOptions& options, std::unique_ptr<Reader> reader,
+                           WritePort& port, const StatusBoard& status, const common::Clock& clock)
+    : options_(options),
+      async_(loop_, [this] { OnWake(); }),
+      turn_end_(loop_, [this] { snapshot_.Release(); }),
+      drain_timer_(loop_,
+                   [this] {
+                     connections_.clear();
+                     StopIfIdle();
+                   }),
+      port_(port),
+      snapshot_(std::move(reader)),
+      notices_(subscriptions_, [waker = async_.waker()] { waker.Wake(); }),
+      outcomes_(
+          std::make_shared<Outcomes>(kOutcomesMax, [waker = async_.waker()] { waker.Wake(); })),
+      questions_(kQuestionsMax, [waker = async_.waker()] { waker.Wake(); }),
+      services_{.identity = IdentityOf(options, clock),
+                .output = options.output,
+                .snapshot = snapshot_,
+                .subscriptions = subscriptions_,
+                .status = status,
+                .clock = clock,
+                .submit = [this](auto session, auto ticket,
+                                 auto writes) { Submit(session, ticket, std::move(writes)); },
+                .cache_bytes = options.cache_bytes},
+      scratch_(kScratchBytes) {}
+
+SocketServer::~SocketServer() { outcomes_->Close(); }
+
+common::Status SocketServer::Listen() {
+  RETURN_IF_ERROR(PrepareSocketPath(options_.path));
+  ASSIGN_OR_RETURN(listener_, uv::Listener::Listen(loop_, options_.path, options_.mode,
+                                                   [this] { OnConnection(); }));
+  return common::OkStatus();
+}
+
+void SocketServer::Run() { loop_.Run(); }
+
+void SocketServer::Stop() {
+  stop_.store(true);
+  async_.waker().Wake();
+}
+
+bool SocketServer::Ask(std::function<void(Services&)> question) {
+  return questions_.Post(std::move(question));
+}
+
+void SocketServer::Submit(std::uint64_t session, std::uint64_t ticket,
+                          std::vector<SocketWrite> writes) {
+  port_.Submit(std::move(writes), [outcomes = outcomes_, session, ticket](WriteOutcome outcome) {
+    // Refused only when the server is gone, and with it the client.
+    (void)outcomes->Post({session, ticket, std::move(outcome)});
+  });
+}
+
+// --- connections ------------------------------------------------------------------------------
+
+void SocketServer::OnConnection() {
+  if (connections_.size() >= options_.clients_max) return Refuse();
+  const std::uint64_t id = next_id_++;
+  auto connection = std::make_unique<Connection>(id, loop_, scratch_, services_,
+                                                 static_cast<ConnectionOwner&>(*this));
+  if (!listener_->Accept(connection->pipe())) return;
+  services_.stats.clients_total.Add();
+  services_.stats.clients_now.Add();
+  Connection& made = *connection;
+  connections_.emplace(id, std::move(connection));
+  made.Flush();
+}
+
+void SocketServer::Refuse() {
+  IgnoreEvents ignore;
+  uv::Pipe pipe(loop_, scratch_, ignore);
+  if (!listener_->Accept(pipe)) return;
+  services_.stats.clients_refused.Add();
+  (void)pipe.TryWrite(kTooManyClients);
+}
+
+void SocketServer::Close(std::uint64_t id) {
+  if (connections_.erase(id) == 0) return;
+  services_.stats.clients_now.Subtract();
+  if (draining_) StopIfIdle();
+}
+
+void SocketServer::ResumeSoon(std::uint64_t id) {
+  to_resume_.push_back(id);
+  async_.waker().Wake();
+}
+
+// --- turns ------------------------------------------------------------------------------------
+
+void SocketServer::OnWake() {
+  // What arrives now happened after the snapshot was taken; its reader must see it.
+  snapshot_.Release();
+  SettleOutcomes();
+  DeliverNotices();
+  for (const auto& question : questions_.TakeAll()) question(services_);
+  FlushTouched();
+  ResumeConnections();
+  if (stop_.load() && !draining_) BeginDrain();
+}
+
+void SocketServer::SettleOutcomes() {
+  for (Outcome& settled : outcomes_->TakeAll()) {
+    const auto found = services_.sessions.find(settled.session);
+    if (found == services_.sessions.end()) continue;  // the client has gone
+    found->second->OnOutcome(settled.ticket, std::move(settled.outcome));
+  }
+}
+
+void SocketServer::DeliverNotices() {
+  const auto exists = [this](std::string_view dataset, std::string_view key) {
+    const auto reader = snapshot_.Take();
+    if (!reader.ok() || (*reader)->CoverageOf(dataset, key) != Coverage::kReadable) return false;
+    const auto found = (*reader)->Get(dataset, key);
+    return found.ok() && found->has_value();
+  };
+  const auto delivery = notices_.Deliver(exists);
+  services_.stats.notices.Add(delivery.messages);
+  if (!delivery.lost) return;
+  services_.stats.notices_lost.Add();
+  for (Subscriber* subscriber : services_.subscriptions.Everyone()) {
+    static_cast<Session*>(subscriber)->Abandon();
+  }
+}
+
+void SocketServer::ResumeConnections() {
+  for (const std::uint64_t id : std::exchange(to_resume_, {})) {
+    if (const auto found = connections_.find(id); found != connections_.end()) {
+      found->second->Resume();
+    }
+  }
+}
+
+void SocketServer::FlushTouched() {
+  for (const std::uint64_t id : std::exchange(services_.touched, {})) {
+    if (const auto found = connections_.find(id); found != connections_.end()) {
+      found->second->Flush();
+    }
+  }
+}
+
+void SocketServer::BeginDrain() {
+  draining_ = true;
+  listener_.reset();
+  std::vector<std::uint64_t> ids;
+  for (const auto& [id, connection] : connections_) ids.push_back(id);
+  for (const std::uint64_t id : ids) {
+    if (const auto found = connections_.find(id); found != connections_.end()) {
+      found->second->Drain();
+    }
+  }
+  drain_timer_.Start(options_.drain_max);
+  StopIfIdle();
+}
+
+void SocketServer::StopIfIdle() {
+  if (!connections_.empty()) return;
+  questions_.Close();
+  loop_.Stop();
+}
+
+}  // namespace agent
