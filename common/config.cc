@@ -1,7 +1,5 @@
 #include "common/config.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
@@ -11,7 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "common/suggest.h"
 #include "common/units.h"
+#include "common/yaml.h"
 
 namespace common {
 namespace {
@@ -98,6 +98,12 @@ std::string Placeholder(const Option& option) {
 
 // --- sources ----------------------------------------------------------------------------------
 
+std::string Suggestion(const std::string& key, const std::vector<Option>& options) {
+  std::vector<std::string_view> names;
+  for (const Option& option : options) names.push_back(option.name);
+  return DidYouMean(key, names);
+}
+
 struct CommandLine {
   bool help = false;
   bool version = false;
@@ -126,7 +132,10 @@ StatusOr<CommandLine> ParseArguments(const std::vector<Option>& options, int arg
       if (option->count() > 0) line.values[name] = option->results();
     }
   } catch (const CLI::ExtrasError&) {
-    return InvalidArgument("unknown argument: {}", Join(app.remaining(), " "));
+    const std::vector<std::string> extras = app.remaining();
+    const std::string name = extras.front().substr(0, extras.front().find('='));
+    return InvalidArgument("unknown argument: {}{}", Join(extras, " "),
+                           name.rfind("--", 0) == 0 ? Suggestion(name.substr(2), options) : "");
   } catch (const CLI::ParseError& error) {
     return InvalidArgument("{}", error.what());
   }
@@ -148,34 +157,36 @@ struct FileValue {
 };
 using FileValues = std::map<std::string, FileValue>;
 
-StatusOr<Values> YamlValues(const Option& option, const YAML::Node& node) {
-  if (node.IsScalar()) return Values{node.Scalar()};
-  if (!IsList(option) || !node.IsSequence()) {
-    return InvalidArgument("must be {}", IsList(option) ? "a list of texts" : "one value");
+StatusOr<Values> YamlValues(const Option& option, const YamlNode& node) {
+  using Kind = YamlNode::Kind;
+  if (node.kind == Kind::kScalar) return Values{node.text};
+  const bool fits = IsList(option) && node.kind == Kind::kSequence &&
+                    std::all_of(node.items.begin(), node.items.end(),
+                                [](const YamlNode& item) { return item.kind == Kind::kScalar; });
+  if (!fits) {
+    return InvalidArgument("must be {}, not {}", IsList(option) ? "a list of texts" : "one value",
+                           Describe(node));
   }
   Values values;
-  for (const YAML::Node& item : node) {
-    if (!item.IsScalar()) return InvalidArgument("must be a list of texts");
-    values.push_back(item.Scalar());
-  }
+  for (const YamlNode& item : node.items) values.push_back(item.text);
   return values;
 }
 
-void ReadYamlMap(const YAML::Node& root, const std::string& path,
-                 const std::vector<Option>& options, FileValues& values, Values& faults) {
-  for (const auto& pair : root) {
-    const std::string key = pair.first.IsScalar() ? pair.first.Scalar() : std::string("?");
-    const std::string where = fmt::format("{}:{}: {}", path, pair.first.Mark().line + 1, key);
+void ReadYamlMap(const YamlNode& root, const std::string& path, const std::vector<Option>& options,
+                 FileValues& values, Values& faults) {
+  for (const YamlMember& member : root.members) {
+    const std::string where = fmt::format("{}:{}: {}", path, member.line, Printable(member.key));
     const auto option = std::find_if(options.begin(), options.end(),
-                                     [&](const Option& each) { return each.name == key; });
-    if (option == options.end() || key == "config") {
-      faults.push_back(fmt::format("{}: unknown key; --help lists the options", where));
-    } else if (values.count(key) > 0) {
+                                     [&](const Option& each) { return each.name == member.key; });
+    if (option == options.end() || member.key == "config") {
+      faults.push_back(fmt::format("{}: unknown key{}; --help lists the options", where,
+                                   Suggestion(member.key, options)));
+    } else if (values.count(member.key) > 0) {
       faults.push_back(fmt::format("{}: given twice", where));
-    } else if (const auto read = YamlValues(*option, pair.second); !read.ok()) {
+    } else if (const auto read = YamlValues(*option, member.value); !read.ok()) {
       faults.push_back(fmt::format("{}: {}", where, Message(read.status())));
     } else {
-      values[key] = {where, *read};
+      values[member.key] = {where, *read};
     }
   }
 }
@@ -183,20 +194,22 @@ void ReadYamlMap(const YAML::Node& root, const std::string& path,
 FileValues ReadFile(const std::string& path, const std::vector<Option>& options, Values& faults) {
   FileValues values;
   std::ifstream file(path);
-  if (!file) {
+  std::ostringstream text;
+  if (!file || (text << file.rdbuf()).bad()) {
     faults.push_back(fmt::format("--config: cannot read {}", path));
     return values;
   }
-  try {
-    const YAML::Node root = YAML::Load(file);
-    if (root.IsMap()) {
+  const YamlText yaml = ParseYaml(text.str());
+  for (const YamlFault& fault : yaml.faults) {
+    faults.push_back(fmt::format("{}:{}: {}", path, fault.line, fault.message));
+  }
+  for (const YamlNode& root : yaml.documents) {
+    if (root.kind == YamlNode::Kind::kMap) {
       ReadYamlMap(root, path, options, values, faults);
-    } else if (!root.IsNull()) {
-      faults.push_back(
-          fmt::format("{}:1: must be a map of options, e.g. admin: 127.0.0.1:9901", path));
+    } else if (root.kind != YamlNode::Kind::kNull) {
+      faults.push_back(fmt::format("{}:{}: must be a map of options, e.g. admin: 127.0.0.1:9901",
+                                   path, root.line));
     }
-  } catch (const YAML::Exception& error) {
-    faults.push_back(fmt::format("{}:{}: {}", path, error.mark.line + 1, error.msg));
   }
   return values;
 }

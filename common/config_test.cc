@@ -165,6 +165,7 @@ TEST_F(ConfigTest, BadFlagsAreNamed) {
   ExpectFault({"--nonsense"}, "--nonsense");
   ExpectFault({"--nonsense=1"}, "--nonsense=1");
   ExpectFault({"stray"}, "stray");
+  ExpectFault({"--lisen=1"}, "--lisen=1; did you mean 'listen'?");
   ExpectFault({"--count"}, "--count");
   ExpectFault({"--count", "x"}, "--count: \"x\" is not a whole number");
   ExpectFault({"--insecure=maybe"}, "--insecure");
@@ -188,7 +189,7 @@ TEST_F(ConfigTest, BadFilesAreNamedWithLineAndKey) {
     const char* want;
   };
   for (const Case& c :
-       {Case{"count: 1\nlisen: x\n", "prog.yaml:2: lisen: unknown key"},
+       {Case{"count: 1\nlisen: x\n", "prog.yaml:2: lisen: unknown key; did you mean 'listen'?"},
         Case{"\n\ncount: x\n", "prog.yaml:3: count: \"x\" is not a whole number"},
         Case{"count: 1\ncount: 2\n", "prog.yaml:2: count: given twice"},
         Case{"count: [1]\n", "prog.yaml:1: count: must be one value"},
@@ -198,7 +199,7 @@ TEST_F(ConfigTest, BadFilesAreNamedWithLineAndKey) {
         Case{"subscribe: [[a]]\n", "prog.yaml:1: subscribe: must be a list"},
         Case{"config: other\n", "prog.yaml:1: config: unknown key"},
         Case{"- a\n", "prog.yaml:1: must be a map"},
-        Case{"count: 1\n  listen: [\n", "prog.yaml:2: "}, Case{"? [a]\n: b\n", "unknown key"}}) {
+        Case{"count: 1\n  listen: [\n", "prog.yaml:2: "}, Case{"? [a]\n: b\n", "prog.yaml:1: a field name"}}) {
     SCOPED_TRACE(c.text);
     WriteFile(c.text);
     ExpectFault({"--config", file_}, c.want);
