@@ -278,9 +278,11 @@ Status Cursor::Last() { return Move({}, MDB_LAST); }
 Status Cursor::Next() { return Move({}, MDB_NEXT); }
 Status Cursor::Prev() { return Move({}, MDB_PREV); }
 
+// After a deletion MDB_NEXT stands still, on the entry that has moved up. (MDB_GET_CURRENT would do
+// so too, but fails with EINVAL when the last entry is gone.)
 Status Cursor::DeleteCurrent() {
   RETURN_IF_ERROR(ToStatus(mdb_cursor_del(cursor_, 0), "delete"));
-  return Move({}, MDB_GET_CURRENT);
+  return Next();
 }
 
 std::uint32_t ReadBigEndian32(std::string_view bytes) {
