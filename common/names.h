@@ -16,6 +16,10 @@ inline constexpr std::string_view kEntryType = "type.googleapis.com/tributary.v1
 inline constexpr std::string_view kDatasetStateType = "type.googleapis.com/tributary.v1.DatasetState";
 inline constexpr std::string_view kSubscriptionType = "type.googleapis.com/tributary.v1.Subscription";
 
+// What a Tributary control plane calls itself in control_plane.identifier: this, and perhaps more. By it an
+// agent knows a server that sends markers before it has seen one.
+inline constexpr std::string_view kControlPlaneIdentifier = "tributary";
+
 // DNS labels joined by dots: [a-z0-9]([-a-z0-9]*[a-z0-9])?, label ≤ 63, whole ≤ 253 bytes.
 Status ValidateDatasetName(std::string_view name);
 Status ValidateServiceName(std::string_view name);

@@ -116,6 +116,7 @@ AssemblyOutcome CutAssembler::OnResponse(const DeltaResponseView& view,
   AssemblyOutcome out;
   out.refused = FindFault(view);
   if (!out.refused.empty()) return out;
+  if (view.control_plane.starts_with(common::kControlPlaneIdentifier)) server_ = Server::kMarkers;
   bytes_ = std::move(bytes);
   TakeErrors(view, out);
   for (const ResourceView& resource : view.resources) TakeResource(resource, out);

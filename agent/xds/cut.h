@@ -8,10 +8,11 @@
 //    begin marker -> kLoad -> … -> kApply         (held, kStage when big) -> kApply
 //    (first load, reload)   complete marker       live          complete marker
 //
-// A server that sends no markers (foreign) has each response applied as it comes. It is taken for
-// foreign when a copy that sent no cursor gets entries without a begin marker before any marker was
-// seen, when it reports a collection's name as removed, or when versions are not ours. Such a
-// removal never erases entries: it may mean "empty" or "I do not know this name".
+// A server that sends no markers (foreign) has each response applied as it comes. One that does not
+// call itself Tributary's is taken for foreign when a copy that sent no cursor gets entries without
+// a begin marker before any marker was seen, when it reports a collection's name as removed, or when
+// versions are not ours. Such a removal never erases entries: it may mean "empty" or "I do not know
+// this name".
 #pragma once
 
 #include <cstddef>
