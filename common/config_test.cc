@@ -199,7 +199,8 @@ TEST_F(ConfigTest, BadFilesAreNamedWithLineAndKey) {
         Case{"subscribe: [[a]]\n", "prog.yaml:1: subscribe: must be a list"},
         Case{"config: other\n", "prog.yaml:1: config: unknown key"},
         Case{"- a\n", "prog.yaml:1: must be a map"},
-        Case{"count: 1\n  listen: [\n", "prog.yaml:2: "}, Case{"? [a]\n: b\n", "prog.yaml:1: a field name"}}) {
+        Case{"count: 1\n  listen: [\n", "prog.yaml:2: "},
+        Case{"? [a]\n: b\n", "prog.yaml:1: a field name"}}) {
     SCOPED_TRACE(c.text);
     WriteFile(c.text);
     ExpectFault({"--config", file_}, c.want);

@@ -11,8 +11,8 @@
 
 namespace cp {
 
-// {"agents": [{service, instance, peer, user_agent, connected_ms, unacked_bytes, copies: [{dataset, prefix,
-// state, revision, head, lag, age_ms, digest}]}]}
+// {"agents": [{service, instance, peer, user_agent, connected_ms, unacked_bytes, copies: [{dataset,
+// prefix, state, revision, head, lag, age_ms, digest}]}]}
 std::string AgentsPage(const HubStatus& status, common::MonotonicTime now);
 
 // {"epoch", "datasets": [{name, owner, consumers, revision, floor, entries, bytes, digest}]}

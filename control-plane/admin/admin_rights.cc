@@ -22,9 +22,8 @@ bool HeldByOther(const std::map<std::string, Declared<T>, std::less<>>& declared
 
 common::Status AdminRights::CheckMayChange(std::string_view caller, const DeclarationChange& change,
                                            const Catalog& catalog) const {
-  const bool admin = std::ranges::any_of(admins_, [&](const std::string& pattern) {
-    return common::ServiceMatches(pattern, caller);
-  });
+  const bool admin = std::ranges::any_of(
+      admins_, [&](const std::string& pattern) { return common::ServiceMatches(pattern, caller); });
   if (!enforce_ || admin) return common::OkStatus();
   const bool held_by_other = change.kind == "Dataset"
                                  ? HeldByOther(catalog.datasets, change.name, caller)

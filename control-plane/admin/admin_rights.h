@@ -19,8 +19,8 @@ class AdminRights {
   AdminRights(bool enforce, std::vector<std::string> admins)
       : enforce_(enforce), admins_(std::move(admins)) {}
 
-  // PERMISSION_DENIED says what would be needed. An owner may change its own datasets, a service the
-  // subscriptions of itself, before and after the change; an admin everything.
+  // PERMISSION_DENIED says what would be needed. An owner may change its own datasets, a service
+  // the subscriptions of itself, before and after the change; an admin everything.
   common::Status CheckMayChange(std::string_view caller, const DeclarationChange& change,
                                 const Catalog& catalog) const;
 

@@ -15,7 +15,11 @@ DeclarationChange DatasetChange(const std::string& name, const std::string& owne
 DeclarationChange SubscriptionChange(const std::string& name, const std::string& service) {
   return {.kind = "Subscription",
           .name = name,
-          .object = common::Subscription{.name = name, .service = service, .collection = {"orders", ""}, .mode = {}, .consistency = {}},
+          .object = common::Subscription{.name = name,
+                                         .service = service,
+                                         .collection = {"orders", ""},
+                                         .mode = {},
+                                         .consistency = {}},
           .source = Source::kApi};
 }
 
@@ -44,17 +48,21 @@ TEST(AdminRightsTest, AServiceChangesWhatIsItsOwnAndAnAdminEverything) {
            Case{"withdrawing one's own", "checkout", Withdraw(DatasetChange("orders", "")), true},
            Case{"withdrawing another's", "billing", Withdraw(DatasetChange("orders", "")), false},
            Case{"subscription of itself", "billing", SubscriptionChange("more", "billing"), true},
-           Case{"subscription of another", "checkout", SubscriptionChange("more", "billing"), false},
+           Case{"subscription of another", "checkout", SubscriptionChange("more", "billing"),
+                false},
            Case{"taking a subscription", "checkout", SubscriptionChange("mine", "checkout"), false},
            Case{"an admin takes", "ops", DatasetChange("orders", "billing"), true},
-           Case{"an admin by pattern", "cd.platform", Withdraw(SubscriptionChange("mine", "")), true},
+           Case{"an admin by pattern", "cd.platform", Withdraw(SubscriptionChange("mine", "")),
+                true},
            Case{"not quite the pattern", "platform", DatasetChange("orders", "billing"), false},
        }) {
     SCOPED_TRACE(c.what);
     const common::Status status = rights.CheckMayChange(c.caller, c.change, catalog);
     EXPECT_EQ(status.ok(), c.allowed) << status;
-    EXPECT_EQ(status.code(), c.allowed ? common::StatusCode::kOk : common::StatusCode::kPermissionDenied);
-    EXPECT_TRUE(AdminRights(/*enforce=*/false, {}).CheckMayChange(c.caller, c.change, catalog).ok());
+    EXPECT_EQ(status.code(),
+              c.allowed ? common::StatusCode::kOk : common::StatusCode::kPermissionDenied);
+    EXPECT_TRUE(
+        AdminRights(/*enforce=*/false, {}).CheckMayChange(c.caller, c.change, catalog).ok());
   }
 }
 

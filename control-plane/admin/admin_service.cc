@@ -12,7 +12,8 @@ namespace {
 using common::OkStatus;
 using common::StatusCode;
 
-grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context, const common::Status& status) {
+grpc::ServerUnaryReactor* Finish(grpc::CallbackServerContext* context,
+                                 const common::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(common::ToGrpc(status));
   return reactor;
@@ -154,13 +155,14 @@ grpc::ServerUnaryReactor* AdminService::Apply(grpc::CallbackServerContext* conte
     return Finish(context, status);
   }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = committer_.Submit(DeclareJob{
-      .changes = *std::move(changes),
-      .dry_run = request->dry_run(),
-      .done = [reactor, response](common::StatusOr<std::vector<std::string>> outcome) {
-        if (outcome.ok()) response->mutable_outcomes()->Assign(outcome->begin(), outcome->end());
-        reactor->Finish(common::ToGrpc(outcome.status()));
-      }});
+  const bool taken = committer_.Submit(
+      DeclareJob{.changes = *std::move(changes),
+                 .dry_run = request->dry_run(),
+                 .done = [reactor, response](common::StatusOr<std::vector<std::string>> outcome) {
+                   if (outcome.ok())
+                     response->mutable_outcomes()->Assign(outcome->begin(), outcome->end());
+                   reactor->Finish(common::ToGrpc(outcome.status()));
+                 }});
   if (!taken) reactor->Finish({grpc::StatusCode::UNAVAILABLE, "shutting down or overloaded"});
   return reactor;
 }
@@ -176,8 +178,10 @@ grpc::ServerUnaryReactor* AdminService::Delete(grpc::CallbackServerContext* cont
                             ? catalog->datasets.contains(request->name())
                             : catalog->subscriptions.contains(request->name());
   if (!declared) return Finish(context, NotDeclared(request->kind(), request->name()));
-  std::vector<DeclarationChange> changes{
-      {.kind = request->kind(), .name = request->name(), .object = std::nullopt, .source = Source::kApi}};
+  std::vector<DeclarationChange> changes{{.kind = request->kind(),
+                                          .name = request->name(),
+                                          .object = std::nullopt,
+                                          .source = Source::kApi}};
   if (common::Status status = CheckChanges(*context, changes); !status.ok()) {
     return Finish(context, status);
   }

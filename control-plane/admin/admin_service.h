@@ -39,7 +39,8 @@ class AdminService final : public tributary::v1::Admin::CallbackService {
  private:
   common::Status CheckChanges(const grpc::CallbackServerContext& context,
                               const std::vector<DeclarationChange>& changes) const;
-  common::Status FillDatasets(const std::string& only, tributary::v1::StatusResponse& response) const;
+  common::Status FillDatasets(const std::string& only,
+                              tributary::v1::StatusResponse& response) const;
 
   const common::Trust trust_;
   const AdminRights rights_;

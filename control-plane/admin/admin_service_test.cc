@@ -38,8 +38,8 @@ class AdminServiceTest : public testing::Test {
     store_ = *std::move(store);
     committer_ = std::make_unique<Committer>(CommitterOptions{}, clock_, *store_, listener_);
     admin_ = std::make_unique<AdminService>(
-        common::Trust::kMetadata, AdminRights(/*enforce=*/true, {"ops"}), clock_, *store_, *committer_,
-        [this](std::function<void(HubStatus)> done) { done(hub_); });
+        common::Trust::kMetadata, AdminRights(/*enforce=*/true, {"ops"}), clock_, *store_,
+        *committer_, [this](std::function<void(HubStatus)> done) { done(hub_); });
     reader_ = std::make_unique<ReaderService>(common::Trust::kMetadata, *store_);
     const std::string address = "unix:" + dir_ + "/grpc.sock";
     server_ = grpc::ServerBuilder()
@@ -76,11 +76,14 @@ class AdminServiceTest : public testing::Test {
 
   void Publish(const std::string& key, std::optional<std::string> value) {
     std::promise<std::vector<Outcome>> outcomes;
-    Batch batch{.publisher_id = "p", .sequence = ++sequence_, .writes = {{"orders", key, std::move(value)}}};
-    ASSERT_TRUE(committer_->Submit(PublishJob{.service = "checkout",
-                                              .publisher_id = "p",
-                                              .batches = {std::move(batch)},
-                                              .done = [&](auto done) { outcomes.set_value(done); }}));
+    Batch batch{.publisher_id = "p",
+                .sequence = ++sequence_,
+                .writes = {{"orders", key, std::move(value)}}};
+    ASSERT_TRUE(
+        committer_->Submit(PublishJob{.service = "checkout",
+                                      .publisher_id = "p",
+                                      .batches = {std::move(batch)},
+                                      .done = [&](auto done) { outcomes.set_value(done); }}));
     const std::vector<Outcome> decided = outcomes.get_future().get();
     ASSERT_TRUE(decided.at(0).status.ok()) << decided.at(0).status;
   }
@@ -116,8 +119,12 @@ TEST_F(AdminServiceTest, AppliesAllOrNothing) {
   ASSERT_TRUE(Apply("checkout", {kOrders}, &response).ok());
   EXPECT_THAT(response.outcomes(), ElementsAre("unchanged"));
 
-  const std::string mine = R"({"apiVersion":"tributary.dev/v1alpha1","kind":"Dataset","metadata":{"name":"mine"},"spec":{"owner":"checkout","consumers":["*"]}})";
-  const std::string bad = R"({"apiVersion":"tributary.dev/v1alpha1","kind":"Dataset","metadata":{"name":"x"},"spec":{}})";
+  const std::string mine =
+      R"({"apiVersion":"tributary.dev/v1alpha1","kind":"Dataset","metadata":{"name":"mine"},)"
+      R"("spec":{"owner":"checkout","consumers":["*"]}})";
+  const std::string bad =
+      R"({"apiVersion":"tributary.dev/v1alpha1","kind":"Dataset","metadata":{"name":"x"},)"
+      R"("spec":{}})";
   const grpc::Status refused = Apply("checkout", {mine, bad});
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(refused.error_message(), HasSubstr("object 2"));
@@ -158,7 +165,8 @@ TEST_F(AdminServiceTest, ListsDescribesAndDeletes) {
   gone.set_kind("Pod");
   grpc::ClientContext context;
   SetCaller(context, "checkout");
-  EXPECT_EQ(admin_stub_->Delete(&context, gone, &ignored).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(admin_stub_->Delete(&context, gone, &ignored).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(AdminServiceTest, ReadsWhatIsCommittedForThoseWhoMay) {
@@ -180,7 +188,8 @@ TEST_F(AdminServiceTest, ScansInKeyOrderWithPrefixAndLimit) {
   ASSERT_TRUE(Apply("checkout", {kOrders}).ok());
   const std::string big(500'000, 'x');  // several messages
   for (const char* key : {"eu-3", "eu-1", "us-1", "eu-2", "eu-4"}) Publish(key, big);
-  for (const auto& [limit, want] : {std::pair{0, "eu-1 eu-2 eu-3 eu-4 "}, std::pair{2, "eu-1 eu-2 "}}) {
+  for (const auto& [limit, want] :
+       {std::pair{0, "eu-1 eu-2 eu-3 eu-4 "}, std::pair{2, "eu-1 eu-2 "}}) {
     tributary::v1::ScanRequest request;
     request.set_dataset("orders");
     request.set_prefix("eu-");
@@ -203,8 +212,16 @@ TEST_F(AdminServiceTest, ScansInKeyOrderWithPrefixAndLimit) {
 TEST_F(AdminServiceTest, StatusJoinsStoreAndHub) {
   ASSERT_TRUE(Apply("checkout", {kOrders}).ok());
   Publish("a", "1");
-  hub_.agents.push_back({.service = "billing", .instance = "i", .peer = "unix:", .user_agent = "t"});
-  hub_.copies.push_back({.service = "billing", .instance = "i", .dataset = "orders", .prefix = "", .state = "SYNCED", .digest = "ok", .revision = 1, .head = 4});
+  hub_.agents.push_back(
+      {.service = "billing", .instance = "i", .peer = "unix:", .user_agent = "t"});
+  hub_.copies.push_back({.service = "billing",
+                         .instance = "i",
+                         .dataset = "orders",
+                         .prefix = "",
+                         .state = "SYNCED",
+                         .digest = "ok",
+                         .revision = 1,
+                         .head = 4});
   grpc::ClientContext context;
   SetCaller(context, "billing");
   tributary::v1::StatusResponse response;

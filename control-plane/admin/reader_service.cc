@@ -47,12 +47,14 @@ common::Status GetAll(const Store& store, const tributary::v1::GetRequest& reque
   return OkStatus();
 }
 
-// Streams a dataset in messages of about 1 MiB, each from a view of its own, so that a slow reader does not
-// keep old pages alive. Deletes itself when gRPC is done with it.
+// Streams a dataset in messages of about 1 MiB, each from a view of its own, so that a slow reader
+// does not keep old pages alive. Deletes itself when gRPC is done with it.
 class ScanReactor final : public grpc::ServerWriteReactor<ScanResponse> {
  public:
   ScanReactor(const Store& store, tributary::v1::ScanRequest request)
-      : store_(store), request_(std::move(request)), left_(request_.limit() == 0 ? UINT64_MAX : request_.limit()) {
+      : store_(store),
+        request_(std::move(request)),
+        left_(request_.limit() == 0 ? UINT64_MAX : request_.limit()) {
     Continue();
   }
   void OnWriteDone(bool ok) override {

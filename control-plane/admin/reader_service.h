@@ -1,8 +1,8 @@
 // ReaderService: tributary.v1.Reader – linearizable reads of the committed state.
 //
-// Thread: gRPC's, many calls at a time.  Lifetime: the store outlives it; it outlives the gRPC server.
-// One process commits and reads, so a view opened after a call has come in holds every commit that was
-// answered before it: that is linearizable without further ado.
+// Thread: gRPC's, many calls at a time.  Lifetime: the store outlives it; it outlives the gRPC
+// server. One process commits and reads, so a view opened after a call has come in holds every
+// commit that was answered before it: that is linearizable without further ado.
 #pragma once
 
 #include "common/rpc/identity.h"

@@ -30,11 +30,12 @@ bool Holds(const Catalog& catalog, const common::Declaration& object, const std:
   return Holds(catalog.subscriptions, std::get<common::Subscription>(object), file);
 }
 
-// Withdraws what came from manifests and is declared by none, unless its file is unreadable just now.
+// Withdraws what came from manifests and is declared by none, unless its file is unreadable just
+// now.
 template <class T>
-void Withdraw(const std::map<std::string, Declared<T>, std::less<>>& declared, std::string_view kind,
-              const std::set<std::string>& wanted, const std::set<std::string>& unknown_files,
-              std::vector<DeclarationChange>& changes) {
+void Withdraw(const std::map<std::string, Declared<T>, std::less<>>& declared,
+              std::string_view kind, const std::set<std::string>& wanted,
+              const std::set<std::string>& unknown_files, std::vector<DeclarationChange>& changes) {
   for (const auto& [name, entry] : declared) {
     if (entry.source != Source::kManifests || wanted.contains(IdOf(kind, name))) continue;
     if (unknown_files.contains(entry.origin)) continue;

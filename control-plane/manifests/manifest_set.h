@@ -1,8 +1,8 @@
 // ManifestSet: what a directory of manifests declares, and how the catalog has to change for it.
 //
 // Thread: one owner.  Lifetime: value; no I/O inside.
-// Level-triggered: Plan compares what the files say now with what the catalog holds now, so a change that
-// could not be made is simply planned again.
+// Level-triggered: Plan compares what the files say now with what the catalog holds now, so a
+// change that could not be made is simply planned again.
 #pragma once
 
 #include <map>
@@ -30,8 +30,8 @@ class ManifestSet {
   void Put(const std::string& file, Parsed parsed);
   void Remove(const std::string& file);
 
-  // Files that are not in force, with the reason: those that cannot be parsed, and those that declare an
-  // object which an earlier file (in name order) declares.
+  // Files that are not in force, with the reason: those that cannot be parsed, and those that
+  // declare an object which an earlier file (in name order) declares.
   std::map<std::string, std::string> Faults() const;
 
   std::vector<ManifestPlan> Plan(const Catalog& catalog) const;

@@ -15,8 +15,11 @@ common::Declaration Orders(const std::string& owner) {
   return common::Dataset{.name = "orders", .owner = owner, .consumers = {"*"}};
 }
 common::Declaration Wants(const std::string& name) {
-  return common::Subscription{
-      .name = name, .service = "billing", .collection = {"orders", ""}, .mode = {}, .consistency = {}};
+  return common::Subscription{.name = name,
+                              .service = "billing",
+                              .collection = {"orders", ""},
+                              .mode = {},
+                              .consistency = {}};
 }
 
 std::string Text(const DeclarationChange& change) {
@@ -101,7 +104,8 @@ TEST(ManifestSetTest, TheSameObjectInTwoFilesIsAFaultOfTheSecond) {
 
 TEST(ManifestSetTest, LeavesObjectsOfOtherSourcesAlone) {
   Catalog catalog;
-  catalog.Apply({.kind = "Dataset", .name = "orders", .object = Orders("checkout"), .source = Source::kApi});
+  catalog.Apply(
+      {.kind = "Dataset", .name = "orders", .object = Orders("checkout"), .source = Source::kApi});
   EXPECT_THAT(Settle(ManifestSet(), catalog), IsEmpty());
 }
 

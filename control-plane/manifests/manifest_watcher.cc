@@ -26,8 +26,8 @@ ManifestSet::Parsed ReadManifest(const std::string& file) {
   std::error_code failed;
   const std::uintmax_t bytes = std::filesystem::file_size(file, failed);
   if (!failed && bytes > kManifestBytesMax) {
-    return common::InvalidArgument("{}: has {} bytes, at most {} are allowed; split it", file, bytes,
-                                   kManifestBytesMax);
+    return common::InvalidArgument("{}: has {} bytes, at most {} are allowed; split it", file,
+                                   bytes, kManifestBytesMax);
   }
   std::ifstream in(file, std::ios::binary);
   const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
@@ -48,7 +48,8 @@ void ManifestWatcher::Start() {
     while (!stop_.closed()) {
       stop_.WaitAll(options_.interval);
       if (stop_.closed()) return;
-      if (common::Status status = Reconcile(); !status.ok()) LogFaults({{options_.dir, std::string(common::Message(status))}});
+      if (common::Status status = Reconcile(); !status.ok())
+        LogFaults({{options_.dir, std::string(common::Message(status))}});
     }
   });
 }
@@ -62,7 +63,9 @@ common::StatusOr<ManifestWatcher::Listing> ManifestWatcher::List() const {
   }
   Listing listing;
   for (; entries != std::filesystem::directory_iterator(); entries.increment(failed)) {
-    if (failed) return common::Error(common::StatusCode::kNotFound, "--manifests {}: {}", options_.dir, failed.message());
+    if (failed)
+      return common::Error(common::StatusCode::kNotFound, "--manifests {}: {}", options_.dir,
+                           failed.message());
     struct stat info {};
     const std::string path = entries->path().string();
     if (!IsManifest(entries->path()) || ::stat(path.c_str(), &info) != 0) continue;
@@ -107,7 +110,8 @@ common::Status ManifestWatcher::Reconcile() {
     const std::size_t changes = plan.changes.size();
     const common::Status status = Submit(std::move(plan));
     if (status.ok()) {
-      log_.Info("manifests applied", {{"file", file.empty() ? "(withdrawn)" : file}, {"objects", changes}});
+      log_.Info("manifests applied",
+                {{"file", file.empty() ? "(withdrawn)" : file}, {"objects", changes}});
     } else {
       faults.emplace(file, std::string(common::Message(status)));
     }

@@ -2,8 +2,9 @@
 //
 // Thread: owns "manifests"; Reconcile is for the owner before Start, and for tests.
 // Lifetime: store, committer and log outlive it.
-// Polls, because polling also sees the symlink swaps of a mounted ConfigMap and network file systems. Files
-// are *.yaml, *.yml and *.json directly in the directory; names that begin with '.' are passed over.
+// Polls, because polling also sees the symlink swaps of a mounted ConfigMap and network file
+// systems. Files are *.yaml, *.yml and *.json directly in the directory; names that begin with '.'
+// are passed over.
 #pragma once
 
 #include <chrono>
@@ -30,8 +31,9 @@ class ManifestWatcher {
                   common::Log& log);
   ~ManifestWatcher();
 
-  // Reads what has changed since the last call and makes the catalog follow; waits for the commits. Faults
-  // are logged once, when they appear or change. NOT_FOUND: the directory cannot be read; nothing changes.
+  // Reads what has changed since the last call and makes the catalog follow; waits for the commits.
+  // Faults are logged once, when they appear or change. NOT_FOUND: the directory cannot be read;
+  // nothing changes.
   common::Status Reconcile();
   // Begins to call Reconcile each `interval`.
   void Start();

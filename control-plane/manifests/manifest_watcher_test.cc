@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "control-plane/store/lmdb_store.h"
 
@@ -43,8 +45,8 @@ class ManifestWatcherTest : public testing::Test {
   }
 
   void Restart() {
-    watcher_ = std::make_unique<ManifestWatcher>(ManifestWatcherOptions{.dir = dir_ + "/m"}, *store_,
-                                                 *committer_, log_);
+    watcher_ = std::make_unique<ManifestWatcher>(ManifestWatcherOptions{.dir = dir_ + "/m"},
+                                                 *store_, *committer_, log_);
   }
   void WriteFile(const std::string& name, const std::string& text) {
     std::ofstream(dir_ + "/tmp") << text;
@@ -98,7 +100,8 @@ TEST_F(ManifestWatcherTest, FollowsTheSymlinkSwapOfAConfigMap) {
   const std::filesystem::path m = dir_ + "/m";
   for (const char* generation : {"..1", "..2"}) {
     std::filesystem::create_directories(m / generation);
-    std::ofstream(m / generation / "a.yaml") << DatasetYaml("orders", std::string("owner") + generation[2]);
+    std::ofstream(m / generation / "a.yaml")
+        << DatasetYaml("orders", std::string("owner") + generation[2]);
   }
   std::filesystem::create_directory_symlink("..1", m / "..data");
   std::filesystem::create_symlink("..data/a.yaml", m / "a.yaml");
@@ -119,8 +122,10 @@ TEST_F(ManifestWatcherTest, AnUnreadableDirectoryIsAnErrorAndChangesNothing) {
 TEST_F(ManifestWatcherTest, WatchesWhileItRuns) {
   watcher_->Start();
   WriteFile("a.yaml", DatasetYaml("orders", "checkout"));
-  for (int i = 0; i < 600 && store_->catalog()->FindDataset("orders") == nullptr; ++i) {
-    usleep(50'000);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (store_->catalog()->FindDataset("orders") == nullptr &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::yield();
   }
   EXPECT_NE(store_->catalog()->FindDataset("orders"), nullptr);
 }
