@@ -1,0 +1,116 @@
+#include "agent/app.h"
+
+#include <utility>
+
+#include "agent/client_pages.h"
+#include "common/rpc/credentials.h"
+#include "common/signals.h"
+
+namespace agent {
+
+using common::Status;
+
+App::App(AgentOptions options, const common::Clock& clock, common::Log& log)
+    : options_(std::move(options)), clock_(clock), log_(log) {}
+
+App::~App() {
+  if (server_ != nullptr) server_->Stop();
+  loop_.Join();
+  admin_.reset();
+  if (cache_ != nullptr) cache_->SetFaultHandler({});
+  syncer_.reset();
+  server_.reset();
+  publisher_.reset();
+  cache_.reset();
+  log_.Info("stopped");
+}
+
+Status App::Start() {
+  ASSIGN_OR_RETURN(credentials_, Credentials());
+  RETURN_IF_ERROR(OpenCache());
+  RETURN_IF_ERROR(StartSocket());
+  RETURN_IF_ERROR(StartSync());
+  RETURN_IF_ERROR(StartAdmin());
+  log_.Info("started", {{"service", options_.service},
+                        {"instance", options_.instance},
+                        {"socket", options_.socket},
+                        {"control_plane", options_.control_plane},
+                        {"admin", options_.admin}});
+  return common::OkStatus();
+}
+
+common::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> App::Credentials() const {
+  if (options_.insecure) return grpc::InsecureChannelCredentials();
+  return common::ClientTls(
+      {.ca = options_.tls_ca, .cert = options_.tls_cert, .key = options_.tls_key});
+}
+
+Status App::OpenCache() {
+  ASSIGN_OR_RETURN(cache_, Cache::Open({.dir = options_.data_dir,
+                                        .service = options_.service,
+                                        .map_bytes = options_.max_map_size.bytes}));
+  publisher_ = std::make_unique<Publisher>(
+      PublisherOptions{.control_planes = options_.control_planes,
+                       .credentials = credentials_,
+                       .service = options_.service,
+                       .timeout = options_.publish_timeout},
+      clock_, log_);
+  return common::OkStatus();
+}
+
+// Everything that readers may call is there before the first client is served.
+Status App::StartSocket() {
+  ASSIGN_OR_RETURN(std::unique_ptr<Reader> reader, cache_->MakeReader());
+  ServerOptions options{.path = options_.socket,
+                        .mode = options_.socket_mode.bits,
+                        .service = options_.service,
+                        .version = common::BuildVersion(),
+                        .output = {},
+                        .cache_bytes = [this] { return cache_->bytes_used(); }};
+  server_ =
+      std::make_unique<SocketServer>(options, std::move(reader), *publisher_, board_, clock_);
+  RETURN_IF_ERROR(server_->Listen());
+  SyncerOptions sync{.control_planes = options_.control_planes,
+                     .credentials = credentials_,
+                     .sync = {.service = options_.service,
+                              .instance = options_.instance,
+                              .user_agent = fmt::format("tributary-agent/{}", common::BuildVersion()),
+                              .subscribe = options_.subscriptions,
+                              .freshness_interval = options_.freshness_interval}};
+  syncer_ = std::make_unique<Syncer>(std::move(sync), clock_,
+                                     cache_->MakeWriter(server_->listener()), board_, log_);
+  cache_->SetFaultHandler(
+      [this](const common::Collection& collection) { syncer_->ReportFault(collection); });
+  loop_ = common::Thread("loop", [this] { server_->Run(); });
+  return common::OkStatus();
+}
+
+Status App::StartSync() { return syncer_->Start(); }
+
+Status App::StartAdmin() {
+  if (options_.admin.empty()) return common::OkStatus();
+  common::AdminHooks hooks;
+  hooks.ready = [this] { return readiness_.Check(*board_.Get()); };
+  hooks.quit = [] { common::RequestStop(); };
+  admin_ = std::make_unique<common::AdminServer>(std::move(hooks), log_, metrics_);
+  AddPages();
+  metrics_.AddCollector([this] { return SyncMetrics(*board_.Get(), clock_); });
+  metrics_.AddCollector([this] { return ServerMetrics(server_->stats()); });
+  metrics_.AddCollector([this] { return CacheMetrics(cache_->bytes_used()); });
+  return common::Annotate(admin_->Start(options_.admin), "--admin");
+}
+
+void App::AddPages() {
+  admin_->Get("/datasets", "the copies: state, revision, age, size, digest",
+              [this](const common::AdminRequest&) {
+                return common::JsonResponse(DatasetsJson(*board_.Get(), clock_));
+              });
+  admin_->Get("/config_dump", "options and subscriptions in effect",
+              [this](const common::AdminRequest&) {
+                return common::JsonResponse(ConfigJson(options_, *board_.Get()));
+              });
+  admin_->Get("/clients", "the socket's clients",
+              [this](const common::AdminRequest&) { return ClientsPage(*server_); });
+}
+
+}  // namespace agent

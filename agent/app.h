@@ -1,0 +1,56 @@
+// App: the agent's parts, in the order in which they are started and, backwards, stopped.
+//
+// Thread: main.  Lifetime: the process; log, clock and metrics outlive it.
+// cache → publisher → socket (answers at once, -LOADING or what was kept) → sync → admin.
+#pragma once
+
+#include <memory>
+
+#include "agent/admin_pages.h"
+#include "agent/cache/agent_status.h"
+#include "agent/cache/cache.h"
+#include "agent/options.h"
+#include "agent/publish/publisher.h"
+#include "agent/server/socket_server.h"
+#include "agent/xds/syncer.h"
+#include "common/admin_server.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/metrics.h"
+#include "common/thread.h"
+
+namespace agent {
+
+class App {
+ public:
+  App(AgentOptions options, const common::Clock& clock, common::Log& log);
+  // Takes no more clients, answers what has come, ends the streams, flushes the cache.
+  ~App();
+
+  // A failure says which part could not start; then destroy the app.
+  common::Status Start();
+
+ private:
+  common::Status OpenCache();
+  common::Status StartSocket();
+  common::Status StartSync();
+  common::Status StartAdmin();
+  common::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials() const;
+  void AddPages();
+
+  const AgentOptions options_;
+  const common::Clock& clock_;
+  common::Log& log_;
+  common::Metrics metrics_;
+  StatusBoard board_;
+  Readiness readiness_;
+  std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  std::unique_ptr<Cache> cache_;
+  std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<SocketServer> server_;
+  std::unique_ptr<Syncer> syncer_;
+  common::Thread loop_;
+  std::unique_ptr<common::AdminServer> admin_;
+};
+
+}  // namespace agent

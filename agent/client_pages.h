@@ -1,0 +1,21 @@
+// Client pages: what the admin side tells of the socket server and the cache's size.
+//
+// Thread: the admin server's threads.  Lifetime: the server outlives the calls.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "agent/server/server_stats.h"
+#include "agent/server/socket_server.h"
+#include "common/admin_server.h"
+#include "common/metrics.h"
+
+namespace agent {
+
+// JSON of the connected clients, asked from the loop; 503 when it does not answer within a second.
+common::AdminResponse ClientsPage(SocketServer& server);
+std::vector<common::MetricFamily> ServerMetrics(const ServerStats& stats);
+std::vector<common::MetricFamily> CacheMetrics(std::size_t bytes_used);
+
+}  // namespace agent

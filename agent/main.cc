@@ -1,0 +1,51 @@
+// tributary-agent: see docs/ARCHITECTURE.md.
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+
+#include "agent/app.h"
+#include "agent/options.h"
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/log.h"
+#include "common/rpc/grpc_log.h"
+#include "common/signals.h"
+
+namespace {
+
+int Finish(const common::LoadOutcome& outcome) {
+  std::fputs(outcome.text.c_str(), *outcome.exit_code == 0 ? stdout : stderr);
+  return *outcome.exit_code;
+}
+
+int Run(const agent::AgentOptions& options, const common::Clock& clock, common::Log& log) {
+  agent::App app(options, clock, log);
+  if (const auto started = app.Start(); !started.ok()) {
+    log.Error("cannot start", {{"reason", started}});
+    return EXIT_FAILURE;
+  }
+  const int signal = common::WaitForStopSignal();
+  log.Info("stopping", {{"signal", signal}});
+  return EXIT_SUCCESS;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  common::BlockStopSignals();
+  agent::AgentOptions options;
+  const auto table = agent::OptionTable(options);
+  const auto loaded = common::LoadOptions(agent::AgentProgram(), table, argc, argv,
+                                          common::ProcessEnvironment());
+  if (loaded.exit_code) return Finish(loaded);
+  if (const auto checked = agent::CheckOptions(options); !checked.ok()) {
+    return Finish(common::UsageError(agent::AgentProgram(), common::Message(checked)));
+  }
+  const common::SystemClock clock;
+  common::Log log(*common::ParseLogLevel(options.log_level),
+                  *common::ParseLogFormat(options.log_format));
+  common::SendGrpcLogTo(log, clock);
+  const int exit_code = Run(options, clock, log);
+  common::StopGrpcLog();
+  return exit_code;
+}

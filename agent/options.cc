@@ -1,0 +1,131 @@
+#include "agent/options.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+
+#include "common/admin_server.h"
+#include "common/names.h"
+#include "common/rpc/loopback.h"
+
+namespace agent {
+namespace {
+
+using common::InvalidArgument;
+using common::Status;
+
+std::vector<std::string> Split(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    parts.push_back(text.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return parts;
+}
+
+Status CheckSubscribe(std::string_view text) { return common::ParseSubscribeFlag(text).status(); }
+
+std::string DefaultInstance() {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
+  return fmt::format("{}/{}", host.data(), getpid());
+}
+
+Status CheckTransport(const AgentOptions& options) {
+  const bool tls = !options.tls_ca.empty();
+  if (options.insecure && (tls || !options.tls_cert.empty() || !options.tls_key.empty())) {
+    return InvalidArgument("--insecure and --tls-… exclude each other");
+  }
+  if (!options.token_file.empty()) {
+    return InvalidArgument("--token-file is not supported yet; use --tls-cert and --tls-key");
+  }
+  if (options.tls_cert.empty() != options.tls_key.empty()) {
+    return InvalidArgument("--tls-cert and --tls-key belong together");
+  }
+  if (tls) return common::OkStatus();
+  if (!options.insecure) {
+    return InvalidArgument(
+        "give --tls-ca (and --tls-cert, --tls-key) for the control plane's TLS, or --insecure for a "
+        "control plane on this host without it");
+  }
+  for (const std::string& address : options.control_planes) {
+    if (common::IsLoopbackAddress(address)) continue;
+    return InvalidArgument(
+        "--insecure is for a control plane on this host: {} is not a loopback address; use --tls-ca",
+        address);
+  }
+  return common::OkStatus();
+}
+
+}  // namespace
+
+common::Program AgentProgram() {
+  return {.name = "tributary-agent",
+          .version = common::BuildVersion(),
+          .summary = "Keeps local copies of the datasets a service subscribes to and serves them to "
+                     "any Redis client on a Unix socket"};
+}
+
+std::vector<common::Option> OptionTable(AgentOptions& o) {
+  return {
+      {"Identity", "service", &o.service, "NAME",
+       "The service that this agent works for (required)", {}, common::ValidateServiceName},
+      {"Identity", "instance", &o.instance, "NAME",
+       "Tells agents of one service apart; by default the host's name and the process id"},
+      {"Control plane", "control-plane", &o.control_plane, "HOST:PORT[,…]",
+       "Where the control plane listens; several are tried in turn"},
+      {"Control plane", "tls-ca", &o.tls_ca, "FILE",
+       "Certificates (PEM) that may sign the control plane's; re-read when the file changes"},
+      {"Control plane", "tls-cert", &o.tls_cert, "FILE", "This service's certificate (PEM)"},
+      {"Control plane", "tls-key", &o.tls_key, "FILE", "The certificate's key (PEM)"},
+      {"Control plane", "token-file", &o.token_file, "FILE", "Not supported yet"},
+      {"Control plane", "insecure", &o.insecure, "",
+       "No TLS; only for a control plane on a loopback address"},
+      {"Data", "subscribe", &o.subscribe, "DATASET[/PREFIX*][:MODE]",
+       "Carry this too, beside what the control plane says (repeatable)", {}, CheckSubscribe},
+      {"Data", "data-dir", &o.data_dir, "DIR", "Where the copies are kept"},
+      {"Data", "max-map-size", &o.max_map_size, "SIZE",
+       "Bound on the copies' file; address space, not memory"},
+      {"Data", "freshness-interval", &o.freshness_interval, "DURATION",
+       "How often each copy is proven fresh"},
+      {"Data", "publish-timeout", &o.publish_timeout, "DURATION",
+       "How long a write waits for the control plane"},
+      {"Serving", "socket", &o.socket, "PATH", "The Unix socket for Redis clients"},
+      {"Serving", "socket-mode", &o.socket_mode, "MODE", "Permissions of the socket"},
+      {"Serving", "admin", &o.admin, "HOST:PORT",
+       "HTTP for probes, metrics and status; empty: none"},
+      {"Logging", "log-level", &o.log_level, "LEVEL", "What is logged", common::LogLevelNames()},
+      {"Logging", "log-format", &o.log_format, "FORMAT", "How it is logged",
+       common::LogFormatNames()},
+  };
+}
+
+Status CheckOptions(AgentOptions& options) {
+  if (options.service.empty()) {
+    return InvalidArgument("--service is required: the service that this agent works for");
+  }
+  options.control_planes = Split(options.control_plane);
+  for (const std::string& address : options.control_planes) {
+    if (const auto parsed = common::ParseHostPort(address); !parsed.ok()) {
+      return common::Annotate(parsed.status(), "--control-plane");
+    }
+  }
+  RETURN_IF_ERROR(CheckTransport(options));
+  if (options.freshness_interval < std::chrono::milliseconds(10)) {
+    return InvalidArgument("--freshness-interval must be at least 10ms");
+  }
+  if (options.publish_timeout < std::chrono::milliseconds(1)) {
+    return InvalidArgument("--publish-timeout must be above 0");
+  }
+  if (options.instance.empty()) options.instance = DefaultInstance();
+  for (const std::string& text : options.subscribe) {
+    auto subscription = common::ParseSubscribeFlag(text);
+    if (!subscription.ok()) return common::Annotate(subscription.status(), "--subscribe");
+    options.subscriptions.push_back(*std::move(subscription));
+  }
+  return common::OkStatus();
+}
+
+}  // namespace agent
