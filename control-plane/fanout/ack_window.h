@@ -28,11 +28,11 @@ struct SentResponse {
   std::uint64_t nonce = 0;
   std::size_t bytes = 0;
   common::MonotonicTime sent_at{};
-  std::vector<std::string> names = {};    // resources answered by name
-  std::vector<SentState> states = {};     // of type DatasetState
-  common::Collection collection = {};     // of a collection's response; dataset empty otherwise
+  std::vector<std::string> names = {};       // resources answered by name
+  std::vector<SentState> states = {};        // of type DatasetState
+  common::Collection collection = {};        // of a collection's response; dataset empty otherwise
   std::optional<Revision> complete_to = {};  // the cursor that this response completes
-  SharedBytes body = {};                  // of a collection's response to a client without markers
+  SharedBytes body = {};  // of a collection's response to a client without markers
 };
 
 class AckWindow {

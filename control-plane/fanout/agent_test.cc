@@ -66,9 +66,9 @@ TEST_F(AgentTest, LiveChangesEndInAMarker) {
   ReceiveAll(agent);
   const Revision put = Put("d", "a", "1");
   Got got = ReceiveOne(agent);
-  EXPECT_EQ(got.resources, (std::map<std::string, std::string>{
-                               {Entry("a"), common::FormatVersion({kEpoch, put})},
-                               {Glob(), Complete(put)}}));
+  EXPECT_EQ(got.resources,
+            (std::map<std::string, std::string>{{Entry("a"), common::FormatVersion({kEpoch, put})},
+                                                {Glob(), Complete(put)}}));
   const Revision removed = Delete("d", "a");
   got = ReceiveOne(agent);
   EXPECT_THAT(got.removed, ElementsAre(Entry("a")));

@@ -146,9 +146,8 @@ common::Status StateRules::OnSubscribe(const Subscription::Change& change,
   AddWatches(change, context.watches);
   DropWatches(change, context.watches);
   if (change.wildcard_dropped) {
-    std::erase_if(channel_.known, [this](const auto& item) {
-      return !channel_.subscription.Contains(item.first);
-    });
+    std::erase_if(channel_.known,
+                  [this](const auto& item) { return !channel_.subscription.Contains(item.first); });
   }
   if (change.wildcard_asked) {
     channel_.owes_answer = true;
@@ -164,9 +163,8 @@ common::StatusOr<NamedAnswer> StateRules::Resolve(std::string_view name, const C
   const bool by_name = channel_.subscription.Contains(name);
   const std::optional<std::string> dataset = common::ParseDatasetStateName(name);
   if (!dataset || name != common::DatasetStateName(*dataset)) {
-    return RefusedAnswer(
-        name, common::InvalidArgument("not a DatasetState name: write {}<dataset>",
-                                      common::DatasetStateName("")));
+    return RefusedAnswer(name, common::InvalidArgument("not a DatasetState name: write {}<dataset>",
+                                                       common::DatasetStateName("")));
   }
   if (!by_name && !channel_.subscription.wildcard()) return RemovedAnswer(name);
   const common::Status access = context.catalog.CheckMayConsume(client_.service, *dataset);
@@ -174,9 +172,9 @@ common::StatusOr<NamedAnswer> StateRules::Resolve(std::string_view name, const C
   ASSIGN_OR_RETURN(const std::optional<DatasetState> state, context.view.Dataset(*dataset));
   const common::Dataset* declared = context.catalog.FindDataset(*dataset);
   if (!state || declared == nullptr) return RemovedAnswer(name);
-  NamedAnswer answer = ResourceAnswer(
-      name, common::FormatVersion({.epoch = context.epoch, .revision = state->head}),
-      common::kDatasetStateType, StatePayload(*declared, *state, context.epoch));
+  NamedAnswer answer =
+      ResourceAnswer(name, common::FormatVersion({.epoch = context.epoch, .revision = state->head}),
+                     common::kDatasetStateType, StatePayload(*declared, *state, context.epoch));
   answer.state = SentState{.dataset = *dataset, .revision = state->head};
   return answer;
 }
@@ -235,17 +233,17 @@ common::StatusOr<NamedAnswer> SubscriptionRules::Resolve(std::string_view name,
                                                          const Context& context) {
   const std::string_view own = std::string_view(glob_).substr(0, glob_.size() - 1);
   if (!name.starts_with(own)) {
-    return RefusedAnswer(name, common::Error(common::StatusCode::kPermissionDenied,
-                                             "a service may only read its own subscriptions: {}",
-                                             glob_));
+    return RefusedAnswer(name,
+                         common::Error(common::StatusCode::kPermissionDenied,
+                                       "a service may only read its own subscriptions: {}", glob_));
   }
   if (name == glob_) {
     const bool empty = context.catalog.SubscriptionsOf(client_.service).empty();
     return empty ? RemovedAnswer(name) : NamedAnswer{};
   }
   const auto it = context.catalog.subscriptions.find(name.substr(own.size()));
-  const bool exists = it != context.catalog.subscriptions.end() &&
-                      it->second.object.service == client_.service;
+  const bool exists =
+      it != context.catalog.subscriptions.end() && it->second.object.service == client_.service;
   if (!exists || !Covers(name)) return RemovedAnswer(name);
   const std::string payload = SubscriptionPayload(it->second.object);
   return ResourceAnswer(name, ContentVersion(payload), common::kSubscriptionType, payload);

@@ -74,14 +74,13 @@ struct Channel {
   AckWindow window;
   // Name → version that the client holds, as far as it matters.
   std::unordered_map<std::string, std::string, TextHash, std::equal_to<>> known;
-  // A collection or "*" was subscribed and nothing has been sent since: if there is nothing to send,
-  // an empty response says so.
+  // A collection or "*" was subscribed and nothing has been sent since: if there is nothing to
+  // send, an empty response says so.
   bool owes_answer = false;
 };
 
 // What the client said it holds, in the first request of the type.
-using InitialVersions =
-    std::unordered_map<std::string_view, std::string_view>;
+using InitialVersions = std::unordered_map<std::string_view, std::string_view>;
 
 class TypeRules {
  public:

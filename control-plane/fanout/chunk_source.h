@@ -68,7 +68,7 @@ class ChunkSource {
     std::string prefix = {};
     bool changes = false;
     Position position = {};  // changes: read behind it
-    Revision head = 0;  // changes: up to it
+    Revision head = 0;       // changes: up to it
     std::string after = {};  // load: read behind it
     friend auto operator<=>(const Key&, const Key&) = default;
   };

@@ -13,8 +13,7 @@ namespace {
 constexpr std::string_view kCursorFeature = "tributary.cursor.v1";
 // Answers by name may go this far beyond the window, so that a client that is busy committing a
 // load still gets its freshness probes answered.
-constexpr std::size_t kUnackedBytesHard =
-    common::kUnackedBytesMax + 2 * common::kResponseBytesMax;
+constexpr std::size_t kUnackedBytesHard = common::kUnackedBytesMax + 2 * common::kResponseBytesMax;
 
 std::uint64_t ParseNonce(std::string_view text) {
   std::uint64_t nonce = 0;
@@ -40,8 +39,8 @@ class NamedResponse {
  public:
   // False: it is full and `answer` was not added.
   bool Add(const std::string& name, const NamedAnswer& answer) {
-    const bool fits = fields_.empty() ||
-                      fields_.size() + answer.fields.size() <= common::kResponseBytesTarget;
+    const bool fits =
+        fields_.empty() || fields_.size() + answer.fields.size() <= common::kResponseBytesTarget;
     if (!fits) return false;
     fields_.append(answer.fields);
     out_.sent.names.push_back(name);
@@ -105,7 +104,9 @@ std::unique_ptr<TypeRules> ClientStream::MakeRules(Channel& channel) {
 }
 
 common::StatusOr<ClientStream::Type*> ClientStream::FindOrAddType(const std::string& url) {
-  if (url.empty()) return common::InvalidArgument("type_url is empty: ADS needs it in each request");
+  if (url.empty()) {
+    return common::InvalidArgument("type_url is empty: ADS needs it in each request");
+  }
   const auto it = types_.find(url);
   if (it != types_.end()) return it->second.get();
   if (types_.size() >= common::kTypesPerStreamMax) {

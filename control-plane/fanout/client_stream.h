@@ -1,6 +1,7 @@
 // ClientStream: one delta stream – who is at its end, its types, what it is sent next.
 //
-// Thread: hub.  Lifetime: from Hub::OnOpened to Hub::OnClosed; pure but for the Context it is given.
+// Thread: hub.  Lifetime: from Hub::OnOpened to Hub::OnClosed.
+// Pure but for the Context it is given.
 #pragma once
 
 #include <map>

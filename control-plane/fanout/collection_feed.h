@@ -49,9 +49,9 @@ class CollectionFeed {
   void Deny(common::StatusCode why);
 
   // The step that Phase asks for was sent:
-  void BeginSent();                                                 // kBegin
-  void LoadSent(std::string_view last_key, bool reached_end);      // kLoad, kRetract
-  void ForgetSent();                                               // kForget, having emptied known()
+  void BeginSent();                                            // kBegin
+  void LoadSent(std::string_view last_key, bool reached_end);  // kLoad, kRetract
+  void ForgetSent();  // kForget: some or all of known() was taken
   void ChangesSent(Position last, bool reached_end, Revision head);  // kFollow
 
   // A commit touched the dataset.
@@ -77,8 +77,8 @@ class CollectionFeed {
   Known& known() { return known_; }
   // What the client has acknowledged; absent: no complete state yet.
   std::optional<Revision> acked = {};
-  bool by_name = false;      // subscribed by its own name
-  bool by_wildcard = false;  // covered by "*"
+  bool by_name = false;                                 // subscribed by its own name
+  bool by_wildcard = false;                             // covered by "*"
   common::StatusCode denied = common::StatusCode::kOk;  // why, in kDenied and kRetract
 
  private:

@@ -63,8 +63,8 @@ common::Status EntryRules::OnSubscribe(const Subscription::Change& change,
   return common::OkStatus();
 }
 
-common::Status EntryRules::Ask(const std::string& name, bool first,
-                               const InitialVersions& versions, const Context& context) {
+common::Status EntryRules::Ask(const std::string& name, bool first, const InitialVersions& versions,
+                               const Context& context) {
   const std::optional<common::EntryNameParts> parts = ParseCanonical(name);
   if (parts && parts->is_collection) {
     const auto cursor = client_.cursors ? CursorFor(name, versions) : std::nullopt;
@@ -89,8 +89,8 @@ common::Status EntryRules::AskCollection(const common::Collection& collection,
 
 common::Status EntryRules::AskKey(const common::EntryNameParts& parts, const Context& context) {
   ASSIGN_OR_RETURN(const std::optional<DatasetState> state, context.view.Dataset(parts.dataset));
-  const bool fresh = context.watches.WatchKey(parts.dataset, parts.key, client_.stream,
-                                              state ? state->head : 0);
+  const bool fresh =
+      context.watches.WatchKey(parts.dataset, parts.key, client_.stream, state ? state->head : 0);
   Keys& keys = keys_[parts.dataset];
   if (fresh) ++keys.count;
   keys.access = context.catalog.CheckMayConsume(client_.service, parts.dataset).code();
@@ -104,8 +104,8 @@ common::Status EntryRules::AskWildcard(const InitialVersions& versions, const Co
     const common::Collection whole{.dataset = dataset, .prefix = {}};
     ASSIGN_OR_RETURN(const Feeds::iterator it, FindOrAddFeed(whole, context.watches));
     it->second.by_wildcard = true;
-    const auto cursor = client_.cursors ? CursorFor(common::CollectionName(whole), versions)
-                                        : std::nullopt;
+    const auto cursor =
+        client_.cursors ? CursorFor(common::CollectionName(whole), versions) : std::nullopt;
     RETURN_IF_ERROR(StartFeed(it->second, cursor, context));
   }
   return common::OkStatus();
@@ -160,8 +160,8 @@ void EntryRules::EraseFeed(Feeds::iterator it, WatchIndex& watches) {
   if (it->second.HasWork() && keys_.contains(collection.dataset)) {
     for (const std::string& name : channel_.subscription.names()) {
       const auto parts = ParseCanonical(name);
-      const bool covered = parts && !parts->is_collection &&
-                           parts->dataset == collection.dataset && collection.Covers(parts->key);
+      const bool covered = parts && !parts->is_collection && parts->dataset == collection.dataset &&
+                           collection.Covers(parts->key);
       if (covered) channel_.queue.Add(name, Why::kChanged);
     }
   }
@@ -322,121 +322,6 @@ common::StatusOr<NamedAnswer> EntryRules::ResolveKey(std::string_view name,
 bool EntryRules::IsNews(std::string_view name, const NamedAnswer& answer) const {
   const auto it = channel_.known.find(name);
   return it == channel_.known.end() || it->second != answer.version;
-}
-
-// --- feeding ----------------------------------------------------------------------------------
-
-void EntryRules::OnCommitted(std::string_view dataset) {
-  for (auto it = feeds_.lower_bound({.dataset = std::string(dataset), .prefix = {}});
-       it != feeds_.end() && it->first.dataset == dataset; ++it) {
-    it->second.Touch();
-  }
-}
-
-void EntryRules::OnKeyChanged(std::string_view dataset, std::string_view key) {
-  if (FeedCovering(dataset, key) != nullptr) return;
-  channel_.queue.Add(common::EntryName(dataset, key), Why::kChanged);
-}
-
-common::StatusOr<std::optional<Outgoing>> EntryRules::NextOfCollections(bool bulk,
-                                                                        const Context& context) {
-  auto it = feeds_.upper_bound(last_fed_);
-  for (std::size_t turn = 0; turn < feeds_.size(); ++turn, ++it) {
-    if (it == feeds_.end()) it = feeds_.begin();
-    CollectionFeed& feed = it->second;
-    while (feed.HasWork() && (bulk || !feed.bulk())) {
-      ASSIGN_OR_RETURN(std::optional<Outgoing> out, Step(feed, context));
-      if (!out) continue;
-      last_fed_ = it->first;
-      return out;
-    }
-  }
-  return std::optional<Outgoing>();
-}
-
-Outgoing EntryRules::Wrap(const CollectionFeed& feed, SharedBytes body) const {
-  Outgoing out;
-  out.sent.collection = feed.collection();
-  if (!feed.markers()) out.sent.body = body;
-  if (!body->empty()) out.pieces.push_back(std::move(body));
-  return out;
-}
-
-common::StatusOr<ChunkPtr> EntryRules::ReadLoad(CollectionFeed& feed, const CollectionView& source,
-                                                const Context& context) {
-  if (feed.phase() == Phase::kRetract) return context.chunks.Retract(source, feed.last_key());
-  if (!feed.known().empty()) {
-    return context.chunks.LoadUnknown(source, feed.last_key(), feed.known());
-  }
-  return context.chunks.Load(source, feed.last_key(), feed.load_revision());
-}
-
-common::StatusOr<std::optional<Outgoing>> EntryRules::Step(CollectionFeed& feed,
-                                                           const Context& context) {
-  const common::Collection& collection = feed.collection();
-  ASSIGN_OR_RETURN(const std::optional<DatasetState> state,
-                   context.view.Dataset(collection.dataset));
-  if (!state) {
-    DenyFeed(feed, common::StatusCode::kNotFound);
-    if (feed.phase() == Phase::kRetract) feed.LoadSent({}, true);  // nothing is left to list
-    return std::optional<Outgoing>();
-  }
-  const bool needs_history = feed.phase() == Phase::kLoad || feed.phase() == Phase::kFollow;
-  if (needs_history && feed.BelowFloor(state->floor)) {
-    if (!feed.markers()) {
-      return common::Error(common::StatusCode::kUnavailable,
-                           "too far behind in {}: removals are no longer known; connect again with "
-                           "initial_resource_versions",
-                           common::CollectionName(collection));
-    }
-    feed.Start(context.epoch, *state, std::nullopt);
-  }
-
-  const CollectionView source{.view = context.view, .collection = collection, .state = *state};
-  Outgoing out;
-  switch (feed.phase()) {
-    case Phase::kBegin: {
-      const common::Marker begin{.kind = common::Marker::Kind::kBegin,
-                                 .at = {.epoch = context.epoch, .revision = feed.load_revision()}};
-      out = Wrap(feed, std::make_shared<const std::string>(MarkerResource(collection, begin)));
-      feed.BeginSent();
-      break;
-    }
-    case Phase::kLoad:
-    case Phase::kRetract: {
-      ASSIGN_OR_RETURN(const ChunkPtr chunk, ReadLoad(feed, source, context));
-      out = Wrap(feed, chunk->body);
-      feed.LoadSent(chunk->last_key, chunk->reached_end);
-      break;
-    }
-    case Phase::kForget:
-      out = Wrap(feed, context.chunks.Forget(collection, feed.known()));
-      feed.ForgetSent();
-      break;
-    case Phase::kFollow: {
-      ASSIGN_OR_RETURN(const ChunkPtr chunk, context.chunks.Changes(source, feed.position()));
-      out = Wrap(feed, chunk->body);
-      // A bookmark is due even if none of the changes was in the collection.
-      const bool moved = feed.owes_marker() || feed.position() < EndOf(chunk->head);
-      if (chunk->reached_end) {
-        if (feed.markers() && moved) out.pieces.push_back(chunk->marker);
-        out.sent.complete_to = chunk->head;
-      }
-      feed.ChangesSent(chunk->last, chunk->reached_end, chunk->head);
-      break;
-    }
-    case Phase::kDenied:
-      break;
-  }
-  if (!out.pieces.empty()) return out;
-  if (out.sent.complete_to && !feed.markers()) feed.acked = out.sent.complete_to;
-  return std::optional<Outgoing>();
-}
-
-void EntryRules::OnAccepted(const SentResponse& response) {
-  const auto it = feeds_.find(response.collection);
-  if (it == feeds_.end() || !response.complete_to) return;
-  if (it->second.phase() == Phase::kFollow) it->second.acked = response.complete_to;
 }
 
 }  // namespace cp

@@ -1,9 +1,9 @@
-// EntryRules: entries on one stream – by collection, by name, by "*" (every dataset that the service
-// may consume).
+// EntryRules: entries on one stream – by collection, by name, by "*" (every dataset that the
+// service may consume).
 //
 // Thread: hub.  Lifetime: one stream; the channel outlives it.
-// Collections are fed from positions (CollectionFeed), names from the channel's queue. A name that a
-// feed of the same stream covers is not queued when it changes: the feed brings it.
+// Collections are fed from positions (CollectionFeed), names from the channel's queue. A name that
+// a feed of the same stream covers is not queued when it changes: the feed brings it.
 #pragma once
 
 #include <map>
@@ -76,9 +76,6 @@ class EntryRules final : public TypeRules {
 
   // The next response of one feed; absent when its step has nothing to say.
   common::StatusOr<std::optional<Outgoing>> Step(CollectionFeed& feed, const Context& context);
-  common::StatusOr<ChunkPtr> ReadLoad(CollectionFeed& feed, const CollectionView& source,
-                                      const Context& context);
-  Outgoing Wrap(const CollectionFeed& feed, SharedBytes body) const;
 
   const Client& client_;
   Channel& channel_;

@@ -43,7 +43,7 @@ struct CopyRow {
   std::string service = {}, instance = {}, dataset = {}, prefix = {};
   std::string state = {};   // SYNCING | SYNCED
   std::string digest = {};  // ok | mismatch | unknown
-  Revision revision = 0;  // last acknowledged cursor
+  Revision revision = 0;    // last acknowledged cursor
   Revision head = 0;
   common::MonotonicTime proven_at{};  // when the state now acknowledged was sent; epoch: never
 };

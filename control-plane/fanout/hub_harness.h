@@ -1,8 +1,8 @@
 // HubHarness: a Hub over a MemoryStore with scripted clients, for the tests beside it.
 //
 // Thread: the test's.  Lifetime: one test.
-// The sink checks what every response must be: one write in flight, within the limit, a fresh nonce,
-// no name twice, every Any of the response's type.
+// The sink checks what every response must be: one write in flight, within the limit, a fresh
+// nonce, no name twice, every Any of the response's type.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -60,9 +60,8 @@ class HubHarness : public ResponseSink {
   void Declare(const std::string& dataset, std::vector<std::string> consumers = {"*"}) {
     CommitDeclaration({.kind = "Dataset",
                        .name = dataset,
-                       .object = common::Dataset{.name = dataset,
-                                                 .owner = "owner",
-                                                 .consumers = std::move(consumers)}});
+                       .object = common::Dataset{
+                           .name = dataset, .owner = "owner", .consumers = std::move(consumers)}});
   }
   void Withdraw(const std::string& dataset) {
     CommitDeclaration({.kind = "Dataset", .name = dataset, .object = {}});
@@ -225,8 +224,7 @@ class HubHarness : public ResponseSink {
     for (const common::ResourceView& resource : view.resources) {
       EXPECT_EQ(resource.type_url, view.type_url);
       EXPECT_TRUE(resource.has_resource);
-      const bool fresh =
-          got.resources.emplace(resource.name, resource.version).second;
+      const bool fresh = got.resources.emplace(resource.name, resource.version).second;
       EXPECT_TRUE(fresh) << resource.name << " twice in a response";
       got.payloads.emplace(resource.name, resource.payload);
     }

@@ -33,10 +33,11 @@ common::Status Subscription::AddNames(const common::DeltaRequest& request, Chang
   return common::OkStatus();
 }
 
-void Subscription::DropNames(const common::DeltaRequest& request, Change& change) {
+void Subscription::DropNames(const common::DeltaRequest& request, bool had_wildcard,
+                             Change& change) {
   for (const std::string& name : request.unsubscribe) {
     if (name == kWildcard) {
-      change.wildcard_dropped = wildcard_ && !change.wildcard_asked;
+      change.wildcard_dropped = had_wildcard;
       change.wildcard_asked = false;
       wildcard_ = false;
     } else if (names_.erase(name) != 0) {
@@ -57,8 +58,9 @@ common::StatusOr<Subscription::Change> Subscription::Apply(const common::DeltaRe
     wildcard_ = true;
     change.wildcard_asked = true;
   }
+  const bool had_wildcard = wildcard_;
   RETURN_IF_ERROR(AddNames(request, change));
-  DropNames(request, change);
+  DropNames(request, had_wildcard, change);
   return change;
 }
 

@@ -53,7 +53,7 @@ class Subscription {
 
  private:
   common::Status AddNames(const common::DeltaRequest& request, Change& change);
-  void DropNames(const common::DeltaRequest& request, Change& change);
+  void DropNames(const common::DeltaRequest& request, bool had_wildcard, Change& change);
 
   const std::size_t names_max_;
   NameSet names_;

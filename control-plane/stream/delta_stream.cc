@@ -16,8 +16,9 @@ constexpr std::size_t kCopyBytesMax = 512;
 grpc::Slice ToSlice(const SharedBytes& piece) {
   if (piece->size() <= kCopyBytesMax) return grpc::Slice(*piece);
   auto* const kept = new SharedBytes(piece);
-  return grpc::Slice(const_cast<char*>(piece->data()), piece->size(),
-                     [](void* shared) { delete static_cast<SharedBytes*>(shared); }, kept);
+  return grpc::Slice(
+      const_cast<char*>(piece->data()), piece->size(),
+      [](void* shared) { delete static_cast<SharedBytes*>(shared); }, kept);
 }
 
 common::StatusOr<common::DeltaRequest> Decode(const grpc::ByteBuffer& buffer) {
@@ -25,8 +26,7 @@ common::StatusOr<common::DeltaRequest> Decode(const grpc::ByteBuffer& buffer) {
   if (!buffer.TrySingleSlice(&slice).ok() && !buffer.DumpToSingleSlice(&slice).ok()) {
     return common::InvalidArgument("unreadable request");
   }
-  return common::DecodeDeltaRequest(
-      {reinterpret_cast<const char*>(slice.begin()), slice.size()});
+  return common::DecodeDeltaRequest({reinterpret_cast<const char*>(slice.begin()), slice.size()});
 }
 
 }  // namespace

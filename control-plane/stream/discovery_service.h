@@ -1,6 +1,7 @@
 // DiscoveryService: accepts xDS streams and says who is at their end.
 //
-// Thread: gRPC's.  Lifetime: registered with the server before it starts; the hub thread outlives it.
+// Thread: gRPC's.
+// Lifetime: registered with the server before it starts; the hub thread outlives it.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>

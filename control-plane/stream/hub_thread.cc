@@ -91,9 +91,8 @@ HubStatus HubThread::Status() {
 
 HubFigures HubThread::Figures() {
   return Ask<HubFigures>([](const Hub& hub) {
-    return HubFigures{.counters = hub.counters(),
-                      .streams = hub.streams(),
-                      .unacked_bytes = hub.unacked_bytes()};
+    return HubFigures{
+        .counters = hub.counters(), .streams = hub.streams(), .unacked_bytes = hub.unacked_bytes()};
   });
 }
 

@@ -1,8 +1,8 @@
 // HubThread: the thread and mailbox around the Hub, and the streams' way to it and back.
 //
 // Thread: owns "hub"; Post…, OnCommitted, Drain and the questions from any other.
-// Lifetime: store, clock and log outlive it; it outlives the gRPC server (all streams are closed when
-// the server has shut down) and the committer.
+// Lifetime: store, clock and log outlive it; it outlives the committer and the gRPC server (once
+// that has shut down, all streams are closed).
 #pragma once
 
 #include <atomic>

@@ -149,8 +149,8 @@ class MemoryStore final : public Store {
     auto catalog = std::make_shared<Catalog>(*catalog_);
     for (const DeclarationChange& change : changes) {
       catalog->Apply(change);
-      const bool creates = change.kind == "Dataset" && change.object &&
-                           !datasets_.contains(change.name);
+      const bool creates =
+          change.kind == "Dataset" && change.object && !datasets_.contains(change.name);
       if (!creates) continue;
       DatasetState& state = datasets_[change.name].state;
       state.id = ++last_dataset_;
@@ -175,8 +175,8 @@ class MemoryStore final : public Store {
     outcome.status = batch.refused;
     for (const Write& write : batch.writes) {
       if (datasets_.contains(write.dataset)) continue;
-      outcome.status = common::Error(common::StatusCode::kNotFound, "dataset {} is not declared",
-                                     write.dataset);
+      outcome.status =
+          common::Error(common::StatusCode::kNotFound, "dataset {} is not declared", write.dataset);
     }
     if (!outcome.status.ok()) return outcome;
     Position position{.revision = head_ + 1, .ordinal = 0};
@@ -202,12 +202,10 @@ class MemoryStore final : public Store {
     if (existed) Account(data.state, write.key, old->second, -1);
     Record record{.position = position, .resource = {}, .written_ms = now_ms};
     if (write.value) {
-      common::AppendEntryResource(write.dataset, write.key,
-                                  {.epoch = epoch_, .revision = position.revision},
-                                  {.value = *write.value,
-                                   .published_at_ms = now_ms,
-                                   .content_type = write.content_type},
-                                  record.resource);
+      common::AppendEntryResource(
+          write.dataset, write.key, {.epoch = epoch_, .revision = position.revision},
+          {.value = *write.value, .published_at_ms = now_ms, .content_type = write.content_type},
+          record.resource);
       Account(data.state, write.key, record, +1);
     }
     data.changes[position] = write.key;
@@ -217,8 +215,8 @@ class MemoryStore final : public Store {
 
   void Account(DatasetState& state, std::string_view key, const Record& record, int sign) const {
     const std::string_view value = common::EntryOfResource(record.resource).value;
-    const common::Digest hash = common::EntryHash(
-        key, {.epoch = epoch_, .revision = record.position.revision}, value);
+    const common::Digest hash =
+        common::EntryHash(key, {.epoch = epoch_, .revision = record.position.revision}, value);
     if (sign > 0) {
       state.digest += hash;
       state.entries += 1;

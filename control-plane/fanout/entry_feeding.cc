@@ -1,0 +1,147 @@
+// The part of EntryRules that reads feeds from the store.
+#include "control-plane/fanout/entry_rules.h"
+
+#include <utility>
+
+namespace cp {
+namespace {
+
+using Phase = CollectionFeed::Phase;
+using Why = NameQueue::Why;
+
+Outgoing Wrap(const CollectionFeed& feed, SharedBytes body) {
+  Outgoing out;
+  out.sent.collection = feed.collection();
+  if (!feed.markers()) out.sent.body = body;
+  if (!body->empty()) out.pieces.push_back(std::move(body));
+  return out;
+}
+
+Outgoing Begin(CollectionFeed& feed, Epoch epoch) {
+  const common::Marker begin{.kind = common::Marker::Kind::kBegin,
+                             .at = {.epoch = epoch, .revision = feed.load_revision()}};
+  Outgoing out =
+      Wrap(feed, std::make_shared<const std::string>(MarkerResource(feed.collection(), begin)));
+  feed.BeginSent();
+  return out;
+}
+
+common::StatusOr<ChunkPtr> ReadByKey(CollectionFeed& feed, const CollectionView& source,
+                                     ChunkSource& chunks) {
+  if (feed.phase() == Phase::kRetract) return chunks.Retract(source, feed.last_key());
+  if (!feed.known().empty()) return chunks.LoadUnknown(source, feed.last_key(), feed.known());
+  return chunks.Load(source, feed.last_key(), feed.load_revision());
+}
+
+common::StatusOr<Outgoing> Load(CollectionFeed& feed, const CollectionView& source,
+                                ChunkSource& chunks) {
+  ASSIGN_OR_RETURN(const ChunkPtr chunk, ReadByKey(feed, source, chunks));
+  Outgoing out = Wrap(feed, chunk->body);
+  feed.LoadSent(chunk->last_key, chunk->reached_end);
+  return out;
+}
+
+common::StatusOr<Outgoing> Follow(CollectionFeed& feed, const CollectionView& source,
+                                  ChunkSource& chunks) {
+  ASSIGN_OR_RETURN(const ChunkPtr chunk, chunks.Changes(source, feed.position()));
+  Outgoing out = Wrap(feed, chunk->body);
+  if (chunk->reached_end) {
+    // A bookmark is due even if none of the changes was in the collection.
+    const bool moved = feed.owes_marker() || feed.position() < EndOf(chunk->head);
+    if (feed.markers() && moved) out.pieces.push_back(chunk->marker);
+    out.sent.complete_to = chunk->head;
+  }
+  feed.ChangesSent(chunk->last, chunk->reached_end, chunk->head);
+  return out;
+}
+
+common::StatusOr<Outgoing> Read(CollectionFeed& feed, const CollectionView& source,
+                                const Context& context) {
+  switch (feed.phase()) {
+    case Phase::kBegin:
+      return Begin(feed, context.epoch);
+    case Phase::kLoad:
+    case Phase::kRetract:
+      return Load(feed, source, context.chunks);
+    case Phase::kForget: {
+      Outgoing out = Wrap(feed, context.chunks.Forget(feed.collection(), feed.known()));
+      feed.ForgetSent();
+      return out;
+    }
+    case Phase::kFollow:
+      return Follow(feed, source, context.chunks);
+    case Phase::kDenied:
+      break;
+  }
+  return Outgoing();
+}
+
+// The tombstones that the feed needs may be gone.
+common::Status CheckHistory(CollectionFeed& feed, const DatasetState& state, Epoch epoch) {
+  const bool needs_history = feed.phase() == Phase::kLoad || feed.phase() == Phase::kFollow;
+  if (!needs_history || !feed.BelowFloor(state.floor)) return common::OkStatus();
+  if (!feed.markers()) {
+    return common::Error(common::StatusCode::kUnavailable,
+                         "too far behind in {}: removals are no longer known; connect again with "
+                         "initial_resource_versions",
+                         common::CollectionName(feed.collection()));
+  }
+  feed.Start(epoch, state, std::nullopt);
+  return common::OkStatus();
+}
+
+}  // namespace
+
+void EntryRules::OnCommitted(std::string_view dataset) {
+  for (auto it = feeds_.lower_bound({.dataset = std::string(dataset), .prefix = {}});
+       it != feeds_.end() && it->first.dataset == dataset; ++it) {
+    it->second.Touch();
+  }
+}
+
+void EntryRules::OnKeyChanged(std::string_view dataset, std::string_view key) {
+  if (FeedCovering(dataset, key) != nullptr) return;
+  channel_.queue.Add(common::EntryName(dataset, key), Why::kChanged);
+}
+
+common::StatusOr<std::optional<Outgoing>> EntryRules::NextOfCollections(bool bulk,
+                                                                        const Context& context) {
+  auto it = feeds_.upper_bound(last_fed_);
+  for (std::size_t turn = 0; turn < feeds_.size(); ++turn, ++it) {
+    if (it == feeds_.end()) it = feeds_.begin();
+    CollectionFeed& feed = it->second;
+    while (feed.HasWork() && (bulk || !feed.bulk())) {
+      ASSIGN_OR_RETURN(std::optional<Outgoing> out, Step(feed, context));
+      if (!out) continue;
+      last_fed_ = it->first;
+      return out;
+    }
+  }
+  return std::optional<Outgoing>();
+}
+
+common::StatusOr<std::optional<Outgoing>> EntryRules::Step(CollectionFeed& feed,
+                                                           const Context& context) {
+  const common::Collection& collection = feed.collection();
+  ASSIGN_OR_RETURN(const std::optional<DatasetState> state,
+                   context.view.Dataset(collection.dataset));
+  if (!state) {  // purged
+    if (feed.phase() != Phase::kRetract) DenyFeed(feed, common::StatusCode::kNotFound);
+    if (feed.phase() == Phase::kRetract) feed.LoadSent({}, true);  // nothing is left to list
+    return std::optional<Outgoing>();
+  }
+  RETURN_IF_ERROR(CheckHistory(feed, *state, context.epoch));
+  const CollectionView source{.view = context.view, .collection = collection, .state = *state};
+  ASSIGN_OR_RETURN(Outgoing out, Read(feed, source, context));
+  if (!out.pieces.empty()) return out;
+  if (out.sent.complete_to && !feed.markers()) feed.acked = out.sent.complete_to;
+  return std::optional<Outgoing>();
+}
+
+void EntryRules::OnAccepted(const SentResponse& response) {
+  const auto it = feeds_.find(response.collection);
+  if (it == feeds_.end() || !response.complete_to) return;
+  if (it->second.phase() == Phase::kFollow) it->second.acked = response.complete_to;
+}
+
+}  // namespace cp
