@@ -91,6 +91,15 @@ inline constexpr std::chrono::milliseconds kReloadBackoffMax{300'000};
 // --- streams ----------------------------------------------------------------------------------
 inline constexpr std::chrono::milliseconds kKeepaliveTime{20'000};     // silence before a ping
 inline constexpr std::chrono::milliseconds kKeepaliveTimeout{10'000};  // then the peer is gone
+
+// --- tributaryctl -----------------------------------------------------------------------------
+inline constexpr std::size_t kRecordBytesMax = 8 * kMiB;  // of a file to import
+inline constexpr std::size_t kImportPieceBytes = 1 * kMiB;
+inline constexpr std::size_t kImportBatchEntries = 1'000;
+inline constexpr std::size_t kImportBatchBytes = 1 * kMiB;
+inline constexpr std::chrono::milliseconds kImportBackoffMin{100};
+inline constexpr std::chrono::milliseconds kImportBackoffMax{5'000};
+
 // --- declarations and configuration files -------------------------------------------------------
 inline constexpr std::size_t kYamlBytesMax = 8 * kMiB;
 inline constexpr std::size_t kYamlDepthMax = 32;

@@ -1,5 +1,5 @@
-// Feeds every file of the folders (or files) in argv to the fuzz target, and each file cut short and
-// with one byte changed, so that a replay finds more than the seeds alone do.
+// Feeds every file of the folders (or files) in argv to the fuzz target, and each file cut short
+// and with one byte changed, so that a replay finds more than the seeds alone do.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

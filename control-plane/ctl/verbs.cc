@@ -1,0 +1,26 @@
+#include "control-plane/ctl/verb.h"
+
+namespace ctl {
+
+const std::vector<VerbEntry>& Verbs() {
+  static const std::vector<VerbEntry> kVerbs = {
+      {"apply", "Declare datasets and subscriptions from files", &MakeApply},
+      {"get", "List datasets, subscriptions or agents", &MakeGet},
+      {"describe", "Show all about one dataset or subscription", &MakeDescribe},
+      {"delete", "Withdraw declared objects, or delete entries", &MakeDelete},
+      {"put", "Publish one entry", &MakePut},
+      {"read", "Read entries from the committed state", &MakeRead},
+      {"scan", "List a dataset's entries in key order", &MakeScan},
+      {"watch", "Print the changes of a dataset as they happen", &MakeWatch},
+      {"import", "Publish the records of a file", &MakeImport},
+      {"export", "Write a dataset's entries as JSON lines", &MakeExport},
+      {"status", "Show how far each agent's copies are", &MakeStatus},
+      {"verify", "Compare a dataset and its copies with its digest", &MakeVerify},
+      {"backup", "Back up the control plane (comes with a later release)", &MakeBackup},
+      {"restore", "Restore a backup (comes with a later release)", &MakeRestore},
+      {"completion", "Print a completion script for bash, zsh or fish", &MakeCompletion},
+  };
+  return kVerbs;
+}
+
+}  // namespace ctl
