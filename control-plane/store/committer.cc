@@ -13,7 +13,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kCompactInterval{1000};
-constexpr milliseconds kCompactPause{10};  // between steps while there is more to do
+constexpr milliseconds kCompactPauseIdle{10};  // between steps while there is more to do
+constexpr milliseconds kCompactPauseBusy{200};
 constexpr std::size_t kCompactBudget = 2000;
 
 std::size_t JobBatches(const CommitJob& job) {
@@ -126,19 +127,16 @@ bool Committer::Submit(CommitJob job) {
 }
 
 void Committer::Run() {
-  auto compact_at = std::chrono::steady_clock::now() + kCompactInterval;
+  common::MonotonicTime compact_at = clock_.Now() + kCompactInterval;
   while (true) {
-    const auto now = std::chrono::steady_clock::now();
-    std::vector<CommitJob> jobs =
-        mailbox_.WaitAll(std::max(compact_at - now, std::chrono::steady_clock::duration::zero()));
-    if (!jobs.empty()) {
-      CommitAll(std::move(jobs));
-    } else if (mailbox_.closed()) {
-      return;
-    } else {
-      const bool more = CompactOnce();
-      compact_at = std::chrono::steady_clock::now() + (more ? kCompactPause : kCompactInterval);
-    }
+    const auto wait = std::max<std::chrono::nanoseconds>(compact_at - clock_.Now(), {});
+    std::vector<CommitJob> jobs = mailbox_.WaitAll(wait);
+    const bool busy = !jobs.empty();
+    if (busy) CommitAll(std::move(jobs));
+    if (!busy && mailbox_.closed()) return;
+    if (clock_.Now() < compact_at) continue;
+    const milliseconds pause = busy ? kCompactPauseBusy : kCompactPauseIdle;
+    compact_at = clock_.Now() + (CompactOnce() ? pause : kCompactInterval);
   }
 }
 

@@ -13,9 +13,10 @@ bool Compactor::Spend() {
 common::StatusOr<bool> Compactor::Step(CompactionProgress& progress) {
   // A walk of its own around all publishers, slow and without end: it never asks for more steps.
   RETURN_IF_ERROR(DropPublishers(progress.publisher, budget_ / 4 + 1));
-  RETURN_IF_ERROR(PurgeDatasets());
-  RETURN_IF_ERROR(TrimDatasets(progress.dataset));
-  return budget_ == 0;
+  ASSIGN_OR_RETURN(const bool purged, PurgeDatasets());
+  if (!purged) return true;
+  ASSIGN_OR_RETURN(const bool trimmed, TrimDatasets(progress.dataset));
+  return !trimmed;
 }
 
 common::Status Compactor::DropPublishers(std::string& next, std::size_t count_max) {
@@ -29,24 +30,19 @@ common::Status Compactor::DropPublishers(std::string& next, std::size_t count_ma
   return common::OkStatus();
 }
 
-common::Status Compactor::PurgeDatasets() {
-  while (budget_ > 0) {
-    std::string id;
-    {
-      ASSIGN_OR_RETURN(lmdb::Cursor cursor, lmdb::Cursor::Open(txn_, tables_.purging));
-      RETURN_IF_ERROR(cursor.First());
-      if (!cursor.valid()) break;
-      id = cursor.key();
-    }
-    bool empty = true;
+common::StatusOr<bool> Compactor::PurgeDatasets() {
+  ASSIGN_OR_RETURN(lmdb::Cursor cursor, lmdb::Cursor::Open(txn_, tables_.purging));
+  RETURN_IF_ERROR(cursor.First());
+  while (cursor.valid()) {
+    const std::string id(cursor.key());
     for (const lmdb::Dbi dbi :
          {tables_.entries, tables_.changes, tables_.tombstones, tables_.removals}) {
-      if (!empty) break;
-      ASSIGN_OR_RETURN(empty, DropRows(dbi, id));
+      ASSIGN_OR_RETURN(const bool empty, DropRows(dbi, id));
+      if (!empty) return false;
     }
-    if (empty) RETURN_IF_ERROR(txn_.Delete(tables_.purging, id).status());
+    RETURN_IF_ERROR(cursor.DeleteCurrent());
   }
-  return common::OkStatus();
+  return true;
 }
 
 common::StatusOr<bool> Compactor::DropRows(lmdb::Dbi dbi, std::string_view prefix) {
@@ -59,45 +55,49 @@ common::StatusOr<bool> Compactor::DropRows(lmdb::Dbi dbi, std::string_view prefi
   return true;
 }
 
-common::Status Compactor::TrimDatasets(std::string& next) {
-  ASSIGN_OR_RETURN(const std::vector<NamedDataset> work, FindWork(next));
-  for (const auto& [name, record] : work) {
-    if (budget_ == 0) {
-      next = name;
-      break;
+common::StatusOr<bool> Compactor::TrimDatasets(std::string& next) {
+  while (Spend()) {
+    ASSIGN_OR_RETURN(const auto found, DatasetFrom(next));
+    if (!found) {
+      next.clear();
+      return true;
     }
-    RETURN_IF_ERROR(TrimDataset(name, record));
+    const auto& [name, record] = *found;
+    next = name;
+    ASSIGN_OR_RETURN(const bool done, TrimDataset(name, record));
+    if (done) next.push_back('\0');  // the next name sorts behind it
   }
-  return common::OkStatus();
+  return false;
 }
 
-common::StatusOr<std::vector<Compactor::NamedDataset>> Compactor::FindWork(std::string& next) {
-  std::vector<NamedDataset> work;
+common::StatusOr<std::optional<Compactor::NamedDataset>> Compactor::DatasetFrom(
+    std::string_view name) {
   ASSIGN_OR_RETURN(lmdb::Cursor cursor, lmdb::Cursor::Open(txn_, tables_.datasets));
-  RETURN_IF_ERROR(cursor.Seek(next));
-  while (cursor.valid() && Spend()) {
-    ASSIGN_OR_RETURN(const layout::DatasetRecord record, layout::DecodeDataset(cursor.value()));
-    if (IsPurgeDue(record) || record.tombstones > 0) work.emplace_back(cursor.key(), record);
-    RETURN_IF_ERROR(cursor.Next());
-  }
-  next = cursor.valid() ? cursor.key() : std::string_view();
-  return work;
+  RETURN_IF_ERROR(cursor.Seek(name));
+  if (!cursor.valid()) return std::optional<NamedDataset>();
+  ASSIGN_OR_RETURN(const layout::DatasetRecord record, layout::DecodeDataset(cursor.value()));
+  return std::optional(NamedDataset(cursor.key(), record));
 }
 
-common::Status Compactor::TrimDataset(const std::string& name, layout::DatasetRecord record) {
-  if (IsPurgeDue(record)) {
+common::StatusOr<bool> Compactor::TrimDataset(const std::string& name,
+                                              layout::DatasetRecord record) {
+  if (record.withdrawn_ms != 0 && record.withdrawn_ms < before_ms_) {
     std::string id;
     layout::IdKey(record.state.id, id);
     RETURN_IF_ERROR(txn_.Delete(tables_.datasets, name).status());
-    return txn_.Put(tables_.purging, id, {});
+    RETURN_IF_ERROR(txn_.Put(tables_.purging, id, {}));
+    return true;
   }
   const std::uint64_t tombstones = record.tombstones;
-  RETURN_IF_ERROR(DropTombstones(record));
-  if (record.tombstones == tombstones) return common::OkStatus();
-  return txn_.Put(tables_.datasets, name, layout::EncodeDataset(record));
+  if (tombstones == 0) return true;
+  ASSIGN_OR_RETURN(const bool done, DropTombstones(record));
+  if (record.tombstones != tombstones) {
+    RETURN_IF_ERROR(txn_.Put(tables_.datasets, name, layout::EncodeDataset(record)));
+  }
+  return done;
 }
 
-common::Status Compactor::DropTombstones(layout::DatasetRecord& record) {
+common::StatusOr<bool> Compactor::DropTombstones(layout::DatasetRecord& record) {
   std::string id, row_key;
   layout::IdKey(record.state.id, id);
   ASSIGN_OR_RETURN(lmdb::Cursor cursor, lmdb::Cursor::Open(txn_, tables_.removals));
@@ -105,14 +105,15 @@ common::Status Compactor::DropTombstones(layout::DatasetRecord& record) {
   while (cursor.valid() && cursor.key().starts_with(id)) {
     ASSIGN_OR_RETURN(const layout::RemovalRecord removal, layout::DecodeRemoval(cursor.value()));
     const bool due = removal.removed_ms < before_ms_ || record.tombstones > tombstones_max_;
-    if (!due || !Spend()) break;
+    if (!due) return true;
     layout::EntryKey(record.state.id, removal.key, row_key);
     record.state.floor = layout::PositionOfKey(cursor.key()).revision;
     record.tombstones -= 1;
     RETURN_IF_ERROR(cursor.DeleteCurrent());
     RETURN_IF_ERROR(txn_.Delete(tables_.tombstones, row_key).status());
+    if (!Spend()) return false;  // here, so that every step gets on by one at least
   }
-  return common::OkStatus();
+  return true;
 }
 
 }  // namespace cp

@@ -5,10 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "common/lmdb.h"
 #include "control-plane/store/layout.h"
@@ -33,7 +33,7 @@ class Compactor {
         tombstones_max_(tombstones_max),
         budget_(budget) {}
 
-  // True: the budget is used up and more may be left.
+  // True: the budget is used up and more is left.
   common::StatusOr<bool> Step(CompactionProgress& progress);
 
  private:
@@ -41,17 +41,14 @@ class Compactor {
 
   bool Spend();
   common::Status DropPublishers(std::string& next, std::size_t count_max);
-  common::Status PurgeDatasets();
-  // True: no row with `prefix` is left.
+  // True, here and below: all done; false: the budget is used up.
+  common::StatusOr<bool> PurgeDatasets();
   common::StatusOr<bool> DropRows(common::lmdb::Dbi dbi, std::string_view prefix);
-  common::Status TrimDatasets(std::string& next);
-  // The datasets from `next` on that need work, as far as the budget goes.
-  common::StatusOr<std::vector<NamedDataset>> FindWork(std::string& next);
-  common::Status TrimDataset(const std::string& name, layout::DatasetRecord record);
-  common::Status DropTombstones(layout::DatasetRecord& record);
-  bool IsPurgeDue(const layout::DatasetRecord& record) const {
-    return record.withdrawn_ms != 0 && record.withdrawn_ms < before_ms_;
-  }
+  common::StatusOr<bool> TrimDatasets(std::string& next);
+  // The first dataset whose name does not sort before `name`; absent: there is none.
+  common::StatusOr<std::optional<NamedDataset>> DatasetFrom(std::string_view name);
+  common::StatusOr<bool> TrimDataset(const std::string& name, layout::DatasetRecord record);
+  common::StatusOr<bool> DropTombstones(layout::DatasetRecord& record);
 
   const Tables& tables_;
   common::lmdb::WriteTxn& txn_;

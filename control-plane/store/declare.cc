@@ -41,7 +41,10 @@ common::StatusOr<std::string> Judge(const Objects<T>& objects, std::size_t objec
     if (exists) return "deleted";
     return Error(StatusCode::kNotFound, "{} {} is not declared", change.kind, change.name);
   }
-  if (exists) return found->second.object == std::get<T>(*change.object) ? "unchanged" : "configured";
+  if (exists) {
+    const bool same = found->second.object == std::get<T>(*change.object);
+    return same ? "unchanged" : "configured";
+  }
   if (objects.size() < objects_max) return "created";
   return Error(StatusCode::kResourceExhausted,
                "{} {}: there are {} objects of this kind already, no more are allowed", change.kind,

@@ -10,7 +10,7 @@
 //   changes       id, position → key                 the latest put of each key
 //   removals      id, position → RemovalRecord       the latest removal of each key
 //   publishers    publisher id → PublisherRecord
-//   purging       id → nothing                       withdrawn datasets whose rows are being deleted
+//   purging       id → nothing                       withdrawn datasets whose rows are going
 // A key is in entries and changes, or in tombstones and removals, or nowhere.
 #pragma once
 

@@ -2,9 +2,9 @@
 // with fsync.
 //
 // Thread: as Store says.  Lifetime: outlives its views.
-// How records lie: layout.h. A full disk or map refuses the commit and changes nothing; commits work
-// again when there is room. After an I/O error nothing is written any more (DATA_LOSS): what the
-// disk holds is unknown until the directory is opened again.
+// How records lie: layout.h. A full disk or map refuses the commit and changes nothing; commits
+// work again when there is room. After an I/O error nothing is written any more (DATA_LOSS): what
+// the disk holds is unknown until the directory is opened again.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@ namespace cp {
 
 struct LmdbStoreOptions {
   std::string dir;                            // created if absent
-  std::size_t map_bytes = std::size_t{1} << 40;  // address space, not memory: bounds the file
+  std::size_t map_bytes = std::size_t{256} << 30;  // address space, not memory: bounds the file
   unsigned views_max = 512;                   // open at once
   bool sync = true;  // false: commits survive kill -9 but not a host crash; for benchmarks
 };

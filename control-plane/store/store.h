@@ -87,8 +87,9 @@ struct DatasetState {
 struct Stored {
   std::string_view key;
   common::Version version;
-  std::string_view resource = {};  // an encoded `resources` field (common/entry.h); empty: tombstone
-  Position position = {};     // in ScanChanges only
+  // An encoded `resources` field (common/entry.h); empty: tombstone.
+  std::string_view resource = {};
+  Position position = {};  // in ScanChanges only
 };
 
 // A consistent snapshot. Views it hands out are valid until the View is destroyed. Keep it short:
