@@ -118,8 +118,8 @@ void Publisher::Connect() {
             static_cast<void>(mailbox->Post(Received{id, std::move(bytes)}));
           },
       .on_closed =
-          [mailbox, id](common::Status why) {
-            static_cast<void>(mailbox->Post(Closed{id, std::move(why)}));
+          [mailbox, id](common::Status why, std::shared_ptr<const void> ended) {
+            static_cast<void>(mailbox->Post(Closed{id, std::move(why), std::move(ended)}));
           }};
   stream_ = common::ByteStream::Open(
       common::DialStream(options_.control_planes[next_address_], options_.credentials), kMethod,

@@ -52,6 +52,7 @@ class Publisher final : public WritePort {
   struct Closed {
     std::uint64_t stream = 0;
     common::Status why;
+    std::shared_ptr<const void> ended;  // goes with the event, on this thread
   };
   using Event = std::variant<Submission, Received, Closed>;
 

@@ -66,8 +66,8 @@ void Syncer::Connect() {
             static_cast<void>(mailbox->Post(Received{id, std::move(bytes)}));
           },
       .on_closed =
-          [mailbox, id](common::Status why) {
-            static_cast<void>(mailbox->Post(Closed{id, std::move(why)}));
+          [mailbox, id](common::Status why, std::shared_ptr<const void> ended) {
+            static_cast<void>(mailbox->Post(Closed{id, std::move(why), std::move(ended)}));
           }};
   closing_.reset();
   stream_ = common::ByteStream::Open(common::DialStream(address, options_.credentials), kMethod, {},

@@ -49,6 +49,7 @@ class Syncer final : private RequestSink {
   struct Closed {
     std::uint64_t stream = 0;
     common::Status why;
+    std::shared_ptr<const void> ended;  // goes with the event, on this thread
   };
   using Event = std::variant<Received, Closed, common::Collection>;
 

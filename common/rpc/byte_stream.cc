@@ -121,9 +121,10 @@ void ByteStream::Cancel() {
 }
 
 void ByteStream::OnDone(const grpc::Status& status) {
-  const std::shared_ptr<ByteStream> keep = std::exchange(self_, nullptr);
-  handlers_.on_closed(status.ok() ? Error(StatusCode::kUnavailable, "the server ended the stream")
-                                  : FromGrpc(status));
+  const auto on_closed = std::exchange(handlers_, {}).on_closed;
+  on_closed(status.ok() ? Error(StatusCode::kUnavailable, "the server ended the stream")
+                        : FromGrpc(status),
+            std::exchange(self_, nullptr));
 }
 
 }  // namespace common

@@ -34,7 +34,9 @@ class ByteStream final : private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc:
  public:
   struct Handlers {
     std::function<void(std::shared_ptr<const std::string>)> on_message;
-    std::function<void(Status)> on_closed;  // last and exactly once; never OK
+    // Last and exactly once; never OK. `stream` must be let go of on another thread than this one:
+    // gRPC 1.51 aborts now and then when a channel is destroyed inside of its own callback.
+    std::function<void(Status, std::shared_ptr<const void> stream)> on_closed;
   };
 
   // `method`: "/package.Service/Method". The first message is read without being asked for.
@@ -63,7 +65,7 @@ class ByteStream final : private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc:
   const std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;
   grpc::ClientContext context_;
-  const Handlers handlers_;
+  Handlers handlers_;  // emptied at the end, so that what they hold goes
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;
 

@@ -24,6 +24,7 @@ struct StreamEvent {
   std::uint64_t stream = 0;  // number of the stream
   std::shared_ptr<const std::string> bytes = {};
   Status status = {};
+  std::shared_ptr<const void> ended = {};  // the stream itself; goes on this thread
 };
 
 class StreamEvents {
@@ -39,9 +40,9 @@ class StreamEvents {
                                             common::OkStatus()});
                      },
                  .on_closed =
-                     [mailbox = mailbox_, number](Status status) {
-                       (void)mailbox->Post(
-                           {StreamEvent::Kind::kClosed, number, nullptr, std::move(status)});
+                     [mailbox = mailbox_, number](Status status, std::shared_ptr<const void> ended) {
+                       (void)mailbox->Post({StreamEvent::Kind::kClosed, number, nullptr,
+                                            std::move(status), std::move(ended)});
                      }});
   }
   void Close() {
