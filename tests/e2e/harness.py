@@ -39,6 +39,21 @@ def eventually(check, what="it to happen", seconds=DEADLINE):
         time.sleep(0.02)
 
 
+# redis-py turns these codes into classes and drops the word.
+CLASSES = {"READONLY": redis.exceptions.ReadOnlyError, "NOPERM": redis.exceptions.NoPermissionError,
+           "LOADING": redis.BusyLoadingError}
+
+
+def refused(code, call, *args):
+    """Asserts that the call fails with this error code; the message."""
+    try:
+        answer = call(*args)
+    except CLASSES.get(code, redis.ResponseError) as error:
+        assert code in CLASSES or str(error).startswith(code + " "), error
+        return str(error)
+    raise AssertionError(f"not refused: {answer!r}")
+
+
 def free_port():
     while True:
         port = random.SystemRandom().randrange(10000, 32000)

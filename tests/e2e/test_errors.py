@@ -5,20 +5,7 @@ import socket
 import pytest
 import redis
 
-from harness import dataset, eventually, free_port, subscription
-
-
-# redis-py turns these codes into classes and drops the word.
-CLASSES = {"READONLY": redis.exceptions.ReadOnlyError, "NOPERM": redis.exceptions.NoPermissionError,
-           "LOADING": redis.BusyLoadingError}
-
-
-def refused(code, call, *args):
-    """Asserts that the call fails with this error code; the message."""
-    with pytest.raises(CLASSES.get(code, redis.ResponseError)) as caught:
-        call(*args)
-    assert code in CLASSES or str(caught.value).startswith(code + " "), caught.value
-    return str(caught.value)
+from harness import dataset, eventually, free_port, refused, subscription
 
 
 def test_reads_that_cannot_be_answered(world):
