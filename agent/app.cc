@@ -49,12 +49,12 @@ Status App::OpenCache() {
   ASSIGN_OR_RETURN(cache_, Cache::Open({.dir = options_.data_dir,
                                         .service = options_.service,
                                         .map_bytes = options_.max_map_size.bytes}));
-  publisher_ = std::make_unique<Publisher>(
-      PublisherOptions{.control_planes = options_.control_planes,
-                       .credentials = credentials_,
-                       .service = options_.service,
-                       .timeout = options_.publish_timeout},
-      clock_, log_);
+  publisher_ =
+      std::make_unique<Publisher>(PublisherOptions{.control_planes = options_.control_planes,
+                                                   .credentials = credentials_,
+                                                   .service = options_.service,
+                                                   .timeout = options_.publish_timeout},
+                                  clock_, log_);
   return common::OkStatus();
 }
 
@@ -67,16 +67,16 @@ Status App::StartSocket() {
                         .version = common::BuildVersion(),
                         .output = {},
                         .cache_bytes = [this] { return cache_->bytes_used(); }};
-  server_ =
-      std::make_unique<SocketServer>(options, std::move(reader), *publisher_, board_, clock_);
+  server_ = std::make_unique<SocketServer>(options, std::move(reader), *publisher_, board_, clock_);
   RETURN_IF_ERROR(server_->Listen());
-  SyncerOptions sync{.control_planes = options_.control_planes,
-                     .credentials = credentials_,
-                     .sync = {.service = options_.service,
-                              .instance = options_.instance,
-                              .user_agent = fmt::format("tributary-agent/{}", common::BuildVersion()),
-                              .subscribe = options_.subscriptions,
-                              .freshness_interval = options_.freshness_interval}};
+  SyncerOptions sync{
+      .control_planes = options_.control_planes,
+      .credentials = credentials_,
+      .sync = {.service = options_.service,
+               .instance = options_.instance,
+               .user_agent = fmt::format("tributary-agent/{}", common::BuildVersion()),
+               .subscribe = options_.subscriptions,
+               .freshness_interval = options_.freshness_interval}};
   syncer_ = std::make_unique<Syncer>(std::move(sync), clock_,
                                      cache_->MakeWriter(server_->listener()), board_, log_);
   cache_->SetFaultHandler(

@@ -102,7 +102,8 @@ std::vector<MetricFamily> ServerMetrics(const ServerStats& stats) {
   AddCommands(stats, out);
   out.push_back(ReadLatency(stats.read_latency));
   const auto add = [&](const char* name, const char* help, Type type, const Counter& counter) {
-    MetricFamily family{.name = fmt::format("tributary_agent_{}", name), .help = help, .type = type};
+    MetricFamily family{
+        .name = fmt::format("tributary_agent_{}", name), .help = help, .type = type};
     family.samples.push_back({{}, static_cast<double>(counter.Get())});
     out.push_back(std::move(family));
   };

@@ -47,13 +47,15 @@ Status CheckTransport(const AgentOptions& options) {
   if (tls) return common::OkStatus();
   if (!options.insecure) {
     return InvalidArgument(
-        "give --tls-ca (and --tls-cert, --tls-key) for the control plane's TLS, or --insecure for a "
+        "give --tls-ca (and --tls-cert, --tls-key) for the control plane's TLS, or --insecure for "
+        "a "
         "control plane on this host without it");
   }
   for (const std::string& address : options.control_planes) {
     if (common::IsLoopbackAddress(address)) continue;
     return InvalidArgument(
-        "--insecure is for a control plane on this host: {} is not a loopback address; use --tls-ca",
+        "--insecure is for a control plane on this host: {} is not a loopback address; use "
+        "--tls-ca",
         address);
   }
   return common::OkStatus();
@@ -64,14 +66,20 @@ Status CheckTransport(const AgentOptions& options) {
 common::Program AgentProgram() {
   return {.name = "tributary-agent",
           .version = common::BuildVersion(),
-          .summary = "Keeps local copies of the datasets a service subscribes to and serves them to "
-                     "any Redis client on a Unix socket"};
+          .summary =
+              "Keeps local copies of the datasets a service subscribes to and serves them to "
+              "any Redis client on a Unix socket"};
 }
 
 std::vector<common::Option> OptionTable(AgentOptions& o) {
   return {
-      {"Identity", "service", &o.service, "NAME",
-       "The service that this agent works for (required)", {}, common::ValidateServiceName},
+      {"Identity",
+       "service",
+       &o.service,
+       "NAME",
+       "The service that this agent works for (required)",
+       {},
+       common::ValidateServiceName},
       {"Identity", "instance", &o.instance, "NAME",
        "Tells agents of one service apart; by default the host's name and the process id"},
       {"Control plane", "control-plane", &o.control_plane, "HOST:PORT[,…]",
@@ -83,8 +91,13 @@ std::vector<common::Option> OptionTable(AgentOptions& o) {
       {"Control plane", "token-file", &o.token_file, "FILE", "Not supported yet"},
       {"Control plane", "insecure", &o.insecure, "",
        "No TLS; only for a control plane on a loopback address"},
-      {"Data", "subscribe", &o.subscribe, "DATASET[/PREFIX*][:MODE]",
-       "Carry this too, beside what the control plane says (repeatable)", {}, CheckSubscribe},
+      {"Data",
+       "subscribe",
+       &o.subscribe,
+       "DATASET[/PREFIX*][:MODE]",
+       "Carry this too, beside what the control plane says (repeatable)",
+       {},
+       CheckSubscribe},
       {"Data", "data-dir", &o.data_dir, "DIR", "Where the copies are kept"},
       {"Data", "max-map-size", &o.max_map_size, "SIZE",
        "Bound on the copies' file; address space, not memory"},

@@ -9,17 +9,34 @@ namespace {
 
 // Field numbers of DeltaDiscoveryRequest.
 enum RequestField : std::uint32_t {
-  kRequestNode = 1, kRequestType = 2, kSubscribe = 3, kUnsubscribe = 4, kInitialVersions = 5,
-  kRequestNonce = 6, kErrorDetail = 7, kLocatorsSubscribe = 8, kLocatorsUnsubscribe = 9,
+  kRequestNode = 1,
+  kRequestType = 2,
+  kSubscribe = 3,
+  kUnsubscribe = 4,
+  kInitialVersions = 5,
+  kRequestNonce = 6,
+  kErrorDetail = 7,
+  kLocatorsSubscribe = 8,
+  kLocatorsUnsubscribe = 9,
 };
 // Field numbers of DeltaDiscoveryResponse.
 enum ResponseField : std::uint32_t {
-  kSystemVersion = 1, kResources = 2, kResponseType = 4, kResponseNonce = 5, kRemoved = 6,
-  kControlPlane = 7, kRemovedNames = 8, kResourceErrors = 9,
+  kSystemVersion = 1,
+  kResources = 2,
+  kResponseType = 4,
+  kResponseNonce = 5,
+  kRemoved = 6,
+  kControlPlane = 7,
+  kRemovedNames = 8,
+  kResourceErrors = 9,
 };
 // Field numbers of core.Node.
 enum NodeField : std::uint32_t {
-  kNodeId = 1, kNodeCluster = 2, kNodeMetadata = 3, kNodeUserAgent = 6, kNodeFeatures = 10,
+  kNodeId = 1,
+  kNodeCluster = 2,
+  kNodeMetadata = 3,
+  kNodeUserAgent = 6,
+  kNodeFeatures = 10,
 };
 constexpr std::string_view kInstanceKey = "instance";
 
@@ -106,7 +123,8 @@ Status AddLocator(std::string_view bytes, std::vector<std::string>& names) {
   WireReader in(bytes);
   while (in.Next()) {
     if (in.field() == 1 && in.is_bytes()) name = in.bytes();
-    if (in.field() == 2) return InvalidArgument("resource locators with dynamic parameters are not supported");
+    if (in.field() == 2)
+      return InvalidArgument("resource locators with dynamic parameters are not supported");
   }
   if (!in.ok()) return Malformed("resource locator");
   return AddName("resource locator name", name, names);

@@ -8,7 +8,13 @@ namespace common {
 namespace {
 
 // tributary.v1.Entry
-enum EntryField : std::uint32_t { kName = 1, kValue = 2, kPublishedAt = 3, kContentType = 4, kExpiresAt = 5 };
+enum EntryField : std::uint32_t {
+  kName = 1,
+  kValue = 2,
+  kPublishedAt = 3,
+  kContentType = 4,
+  kExpiresAt = 5
+};
 // envoy.service.discovery.v3.Resource
 enum ResourceField : std::uint32_t { kResourceVersion = 1, kResourceAny = 2, kResourceName = 3 };
 // google.protobuf.Any
@@ -80,8 +86,8 @@ std::optional<EntryView> ParseEntryPayload(std::string_view payload) {
 
 void AppendResourceField(std::string_view name, std::string_view version, std::string_view type_url,
                          std::string_view payload, std::string& out) {
-  const std::size_t any_size = BytesFieldSize(type_url.size()) +
-                               (payload.empty() ? 0 : BytesFieldSize(payload.size()));
+  const std::size_t any_size =
+      BytesFieldSize(type_url.size()) + (payload.empty() ? 0 : BytesFieldSize(payload.size()));
   const std::size_t resource_size =
       BytesFieldSize(version.size()) + BytesFieldSize(any_size) + BytesFieldSize(name.size());
   AppendBytesHeader(kResponseResources, resource_size, out);

@@ -28,8 +28,9 @@ inline constexpr std::size_t kResponseBytesMax = 2 * kMiB;     // any one respon
 inline constexpr std::size_t kResponseBytesTarget = 1 * kMiB;  // where a bulk response is cut
 inline constexpr std::size_t kUnackedBytesMax = 32 * kMiB;     // per stream
 inline constexpr std::size_t kExplicitNamesPerStreamMax = 100'000;
-inline constexpr std::size_t kRequestBytesMax = 64 * kMiB;   // with initial resource versions
-inline constexpr std::size_t kResponseReceiveBytesMax = 2047 * kMiB;  // foreign servers do not chunk
+inline constexpr std::size_t kRequestBytesMax = 64 * kMiB;  // with initial resource versions
+inline constexpr std::size_t kResponseReceiveBytesMax =
+    2047 * kMiB;  // foreign servers do not chunk
 inline constexpr std::size_t kResourceNameBytesMax = 2 * kKiB;
 inline constexpr std::size_t kStreamsMax = 20'000;
 inline constexpr std::size_t kTypesPerStreamMax = 16;
@@ -39,7 +40,7 @@ inline constexpr std::size_t kChunksCachedMax = 4096;
 
 // --- publishing -------------------------------------------------------------------------------
 inline constexpr std::size_t kPublisherIdBytesMax = 64;
-inline constexpr std::size_t kPublisherResultsKept = 64;   // outcomes remembered per publisher
+inline constexpr std::size_t kPublisherResultsKept = 64;  // outcomes remembered per publisher
 inline constexpr std::size_t kPublisherBatchesInFlightMax = 64;
 inline constexpr std::size_t kPublishBytesInFlightMax = 2 * kBatchBytesMax;  // then read no more
 inline constexpr std::size_t kCommitGroupBatchesMax = 4096;
@@ -62,7 +63,7 @@ inline constexpr std::size_t kReaderBytesMax = 64 * kMiB;  // of one answer
 inline constexpr std::size_t kApplyBytesMax = 16 * kMiB;  // in memory before spilling to staging
 inline constexpr std::size_t kCopiesMax = 1024;           // collections an agent may carry
 inline constexpr std::size_t kGenerationsMax = 2 * kCopiesMax + 64;
-inline constexpr std::size_t kChangedKeysMax = 65'536;   // named in one notice; beyond: "replaced"
+inline constexpr std::size_t kChangedKeysMax = 65'536;  // named in one notice; beyond: "replaced"
 
 // --- agent: socket ----------------------------------------------------------------------------
 inline constexpr std::size_t kClientsMax = 10'000;

@@ -93,7 +93,8 @@ std::size_t MatchSet(std::string_view pattern, std::size_t at, char c, bool& mat
   return at < pattern.size() ? at + 1 : at;
 }
 
-// Matches one non-star element of `pattern` at `p` against `c`; returns the index after it, or npos.
+// Matches one non-star element of `pattern` at `p` against `c`; returns the index after it, or
+// npos.
 std::size_t MatchOne(std::string_view pattern, std::size_t p, char c) {
   if (pattern[p] == '?') return p + 1;
   if (pattern[p] == '[') {

@@ -13,11 +13,13 @@
 namespace common {
 
 inline constexpr std::string_view kEntryType = "type.googleapis.com/tributary.v1.Entry";
-inline constexpr std::string_view kDatasetStateType = "type.googleapis.com/tributary.v1.DatasetState";
-inline constexpr std::string_view kSubscriptionType = "type.googleapis.com/tributary.v1.Subscription";
+inline constexpr std::string_view kDatasetStateType =
+    "type.googleapis.com/tributary.v1.DatasetState";
+inline constexpr std::string_view kSubscriptionType =
+    "type.googleapis.com/tributary.v1.Subscription";
 
-// What a Tributary control plane calls itself in control_plane.identifier: this, and perhaps more. By it an
-// agent knows a server that sends markers before it has seen one.
+// What a Tributary control plane calls itself in control_plane.identifier: this, and perhaps more.
+// By it an agent knows a server that sends markers before it has seen one.
 inline constexpr std::string_view kControlPlaneIdentifier = "tributary";
 
 // DNS labels joined by dots: [a-z0-9]([-a-z0-9]*[a-z0-9])?, label ≤ 63, whole ≤ 253 bytes.
@@ -59,9 +61,9 @@ std::string SubscriptionName(std::string_view service, std::string_view name);
 // A resource name of type Entry, taken apart.
 struct EntryNameParts {
   std::string dataset;
-  std::string key;           // of one entry; empty when is_collection
+  std::string key;  // of one entry; empty when is_collection
   bool is_collection = false;
-  std::string prefix;        // of a collection
+  std::string prefix;  // of a collection
 };
 // Absent: not a well-formed name of type Entry. An authority ("xdstp://cp/…") is accepted and
 // ignored: there is one namespace per control plane.

@@ -40,7 +40,7 @@ struct CopyStatus {
   common::Revision head = 0;  // of the dataset, as last probed
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
-  std::string digest;  // 32 hex digits
+  std::string digest;                              // 32 hex digits
   std::optional<common::MonotonicTime> proven_at;  // fresh as of then; absent: never proven
   std::int64_t verified_at_ms = 0;  // Unix time at which the digest last matched; 0: never
   bool digest_mismatch = false;
@@ -59,8 +59,8 @@ struct AgentStatus {
   std::uint64_t applies = 0;
   std::uint64_t entries_applied = 0;
   std::uint64_t digest_mismatches = 0;
-  double apply_seconds = 0;  // sum over applies
-  std::string apply_error;   // why applying has stopped (disk full …); empty: it has not
+  double apply_seconds = 0;        // sum over applies
+  std::string apply_error;         // why applying has stopped (disk full …); empty: it has not
   std::vector<CopyStatus> copies;  // ordered by collection
 };
 
@@ -77,7 +77,8 @@ class StatusBoard {
 
  private:
   mutable common::Mutex mutex_;
-  std::shared_ptr<const AgentStatus> status_ TSA_GUARDED_BY(mutex_) = std::make_shared<AgentStatus>();
+  std::shared_ptr<const AgentStatus> status_ TSA_GUARDED_BY(mutex_) =
+      std::make_shared<AgentStatus>();
 };
 
 }  // namespace agent

@@ -3,8 +3,8 @@
 //
 // Thread: one owner (publish); pure, no I/O, clock or thread.  Lifetime: outlives its streams.
 // A batch has one outcome. A stream that is lost with batches undecided sends them again on the
-// next one; the control plane remembers what it has decided. A batch whose writer has been told that
-// time is up is not sent again: what the writer does next must not be undone by an old write.
+// next one; the control plane remembers what it has decided. A batch whose writer has been told
+// that time is up is not sent again: what the writer does next must not be undone by an old write.
 #pragma once
 
 #include <chrono>
@@ -56,8 +56,8 @@ class PublishQueue {
     std::size_t bytes = 0;
     Done done;  // empty: has been told that time is up
     common::MonotonicTime deadline;
-    bool in_flight = false;   // on this stream
-    bool was_sent = false;    // on any
+    bool in_flight = false;  // on this stream
+    bool was_sent = false;   // on any
     std::optional<WriteOutcome> outcome;
   };
 

@@ -197,7 +197,8 @@ void CutAssembler::TakeMarker(Track_& track, const ResourceView& resource, Assem
   }
   DropHeld(track);
   if (std::exchange(track.denied, false)) out.steps.push_back(Step(track, Kind::kAllow, false));
-  if (std::exchange(track.staged, false)) out.steps.push_back(Step(track, Kind::kDropStaged, false));
+  if (std::exchange(track.staged, false))
+    out.steps.push_back(Step(track, Kind::kDropStaged, false));
   CacheStep begin = Step(track, Kind::kBeginLoad, false);
   begin.version = marker->at;
   out.steps.push_back(std::move(begin));
@@ -209,7 +210,8 @@ void CutAssembler::TakeEntry(const Place& place, const ResourceView& resource,
                              AssemblyOutcome& out) {
   if (!resource.has_resource) {
     if (resource.version.empty()) return TakeAbsence(place, resource.name, out);
-    return Reject(resource.name, "a resource without content, but no time to live was offered", out);
+    return Reject(resource.name, "a resource without content, but no time to live was offered",
+                  out);
   }
   std::optional<common::Version> version = common::ParseVersion(resource.version);
   if (!version && server_ == Server::kMarkers) {
@@ -220,13 +222,13 @@ void CutAssembler::TakeEntry(const Place& place, const ResourceView& resource,
     version = common::Version{kForeignEpoch, common::EntryHash("", {}, resource.version).low};
   }
   if (!Accepts(*place.track, out)) return;
-  const Change change{.key = place.key,
-                      .version = *version,
-                      .entry = common::ParseEntryPayload(resource.payload)};
+  const Change change{
+      .key = place.key, .version = *version, .entry = common::ParseEntryPayload(resource.payload)};
   if (!change.entry) return Reject(resource.name, "not an encoded tributary.v1.Entry", out);
   if (change.entry->value.size() > common::kValueBytesMax) {
-    return Reject(resource.name, fmt::format("value has {} bytes, at most {} are allowed",
-                                             change.entry->value.size(), common::kValueBytesMax),
+    return Reject(resource.name,
+                  fmt::format("value has {} bytes, at most {} are allowed",
+                              change.entry->value.size(), common::kValueBytesMax),
                   out);
   }
   if (change.entry->content_type.size() > common::kContentTypeBytesMax) {

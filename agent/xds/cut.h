@@ -1,8 +1,8 @@
-// CutAssembler: turns Entry responses into what the cache shall do, so that a reader never sees half
-// of a cut.
+// CutAssembler: turns Entry responses into what the cache shall do, so that a reader never sees
+// half of a cut.
 //
-// Thread: one owner (sync); pure, no I/O, clock or lock.  Lifetime: one stream per Start; steps keep
-// alive the response bytes that their changes point into.
+// Thread: one owner (sync); pure, no I/O, clock or lock.  Lifetime: one stream per Start; steps
+// keep alive the response bytes that their changes point into.
 //
 //              entries                          entries
 //    begin marker -> kLoad -> … -> kApply         (held, kStage when big) -> kApply
@@ -10,9 +10,9 @@
 //
 // A server that sends no markers (foreign) has each response applied as it comes. One that does not
 // call itself Tributary's is taken for foreign when a copy that sent no cursor gets entries without
-// a begin marker before any marker was seen, when it reports a collection's name as removed, or when
-// versions are not ours. Such a removal never erases entries: it may mean "empty" or "I do not know
-// this name".
+// a begin marker before any marker was seen, when it reports a collection's name as removed, or
+// when versions are not ours. Such a removal never erases entries: it may mean "empty" or "I do not
+// know this name".
 #pragma once
 
 #include <cstddef>
@@ -43,13 +43,13 @@ struct ChangeBatch {
 
 struct CacheStep {
   enum class Kind {
-    kAllow,       // Writer::Deny(kNone)
-    kDeny,        // Writer::Deny(denial)
-    kBeginLoad,   // at `version`
+    kAllow,      // Writer::Deny(kNone)
+    kDeny,       // Writer::Deny(denial)
+    kBeginLoad,  // at `version`
     kLoad,
     kStage,
     kDropStaged,
-    kApply,       // up to `version`
+    kApply,  // up to `version`
   };
   Kind kind = Kind::kApply;
   common::Collection collection;

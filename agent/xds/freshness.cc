@@ -12,8 +12,7 @@ common::StatusOr<DatasetHead> ParseDatasetState(std::string_view payload) {
   if (!proto.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
     return common::InvalidArgument("not an encoded tributary.v1.DatasetState");
   }
-  const auto version =
-      common::ParseVersion(fmt::format("{}.{}", proto.epoch(), proto.revision()));
+  const auto version = common::ParseVersion(fmt::format("{}.{}", proto.epoch(), proto.revision()));
   if (!version) return common::InvalidArgument("'{}' is not an epoch", proto.epoch());
   if (proto.digest().size() != 16) {
     return common::InvalidArgument("the digest has {} bytes instead of 16", proto.digest().size());

@@ -49,16 +49,17 @@ class DeltaSubscription {
   // An answer about `name` came: a resource, a removal or an error.
   void OnAnswer(std::string_view name);
   // Names asked longer than `timeout` ago that have had no answer; each is told once per question.
-  std::vector<std::string> TakeOverdue(common::MonotonicTime now, std::chrono::milliseconds timeout);
+  std::vector<std::string> TakeOverdue(common::MonotonicTime now,
+                                       std::chrono::milliseconds timeout);
   // When the oldest unanswered question about `name` was sent.
   std::optional<common::MonotonicTime> asked_at(std::string_view name) const;
 
  private:
   struct Name {
     bool wanted = true;
-    bool subscribed = false;   // as the server sees it on this stream
-    bool ask = false;          // subscribe even though subscribed
-    bool restart = false;      // unsubscribe first
+    bool subscribed = false;  // as the server sees it on this stream
+    bool ask = false;         // subscribe even though subscribed
+    bool restart = false;     // unsubscribe first
     bool told_overdue = false;
     std::optional<common::MonotonicTime> asked_at;
   };

@@ -102,7 +102,8 @@ void SyncCore::StepDone(const CacheStep& step, Copy& copy) {
                                                               : "not among its consumers"}});
       copy.cursor.reset();
       copy.proof.Forget();
-      copy.restart = copy.restart_asked = copy.faulted = copy.mismatch = copy.staged = copy.loading = false;
+      copy.restart = copy.restart_asked = copy.faulted = copy.mismatch = copy.staged =
+          copy.loading = false;
       return;
     case Kind::kBeginLoad:
       copy.restart = copy.restart_asked = false;
@@ -160,7 +161,8 @@ common::MonotonicTime SyncCore::Tick() {
     }
     Flush();
   }
-  if (now >= next_status_ && (status_dirty_ || now - next_status_ >= common::kSyncTickMax)) PublishStatus();
+  if (now >= next_status_ && (status_dirty_ || now - next_status_ >= common::kSyncTickMax))
+    PublishStatus();
   if (status_dirty_) next = std::min(next, next_status_);
   return next;
 }

@@ -125,8 +125,8 @@ Status SyncCore::AddCopy(const WantedCopy& wanted) {
 void SyncCore::WarnUnsupported(const Wanted& wanted) {
   if (wanted.unsupported != unsupported_) {
     for (const WantedCopy& copy : wanted.unsupported) {
-      log_.Warn("mode not supported yet", {{"dataset", copy.collection.dataset},
-                                           {"mode", common::ModeName(copy.mode)}});
+      log_.Warn("mode not supported yet",
+                {{"dataset", copy.collection.dataset}, {"mode", common::ModeName(copy.mode)}});
     }
   }
   unsupported_ = wanted.unsupported;
@@ -337,7 +337,8 @@ std::string SyncCore::OnState(const ResourceView& resource) {
   return rejected;
 }
 
-// Compares the digest when the copy stands exactly at the head. Empty: equal, or cannot be compared.
+// Compares the digest when the copy stands exactly at the head. Empty: equal, or cannot be
+// compared.
 std::string SyncCore::CheckDigest(Copy& copy) {
   const Collection& collection = copy.wanted.collection;
   if (!collection.prefix.empty() || !copy.cursor || copy.restart || copy.loading) return {};

@@ -34,7 +34,7 @@ namespace agent {
 
 struct SyncOptions {
   std::string service;
-  std::string instance;    // tells agents of one service apart
+  std::string instance;  // tells agents of one service apart
   std::string user_agent = "tributary-agent";
   std::vector<common::Subscription> subscribe;  // --subscribe
   std::chrono::milliseconds freshness_interval{1000};
@@ -68,7 +68,7 @@ class SyncCore {
   struct Copy {
     WantedCopy wanted;
     CopyProof proof;
-    bool restart = false;  // load from nothing: a cursor must not be offered
+    bool restart = false;        // load from nothing: a cursor must not be offered
     bool restart_asked = false;  // on this stream
     bool faulted = false;
     bool mismatch = false;
@@ -144,7 +144,7 @@ class SyncCore {
   AgentStatus totals_;
   bool status_dirty_ = true;
   bool opened_ = false;  // there is a stream
-  bool failed_ = false;   // the stream is being closed; its responses count no more
+  bool failed_ = false;  // the stream is being closed; its responses count no more
   bool proved_ = false;
   bool node_sent_ = false;
   std::deque<Ack> entry_acks_;  // in order; released when nothing is held in memory

@@ -60,7 +60,8 @@ TEST_F(SyncCoreTest, Client03_AcknowledgesInOrder) {
 
 TEST_F(SyncCoreTest, Client04_RejectsABadPayloadAndKeepsTheOldValue) {
   LoadPrices();
-  Respond(Entries("n1").Resource(common::EntryName("prices", "a"), "abcdef012345.6", "\xff\xff")
+  Respond(Entries("n1")
+              .Resource(common::EntryName("prices", "a"), "abcdef012345.6", "\xff\xff")
               .Complete(kPrices, At(6)));
   EXPECT_EQ(EntryAnswer(), "NACK n1");
   EXPECT_THAT(server_.last_error, testing::HasSubstr("prices/a"));
@@ -69,7 +70,8 @@ TEST_F(SyncCoreTest, Client04_RejectsABadPayloadAndKeepsTheOldValue) {
 
 TEST_F(SyncCoreTest, Client05_TakesTheGoodHalfOfAResponse) {
   LoadPrices();
-  Respond(Entries("n1").Entry("prices", "a", At(6), "3")
+  Respond(Entries("n1")
+              .Entry("prices", "a", At(6), "3")
               .Resource(common::EntryName("prices", "b"), "nonsense", "")
               .Complete(kPrices, At(6)));
   EXPECT_EQ(EntryAnswer(), "NACK n1");
@@ -79,7 +81,9 @@ TEST_F(SyncCoreTest, Client05_TakesTheGoodHalfOfAResponse) {
 
 TEST_F(SyncCoreTest, Client06_RejectsANameTwice) {
   LoadPrices();
-  Respond(Entries("n1").Entry("prices", "a", At(6), "3").Entry("prices", "a", At(7), "4")
+  Respond(Entries("n1")
+              .Entry("prices", "a", At(6), "3")
+              .Entry("prices", "a", At(7), "4")
               .Complete(kPrices, At(7)));
   EXPECT_EQ(EntryAnswer(), "NACK n1");
   EXPECT_EQ(Get("prices", "a"), "1");
@@ -87,16 +91,20 @@ TEST_F(SyncCoreTest, Client06_RejectsANameTwice) {
 
 TEST_F(SyncCoreTest, Client07_RejectsANameSentAndRemoved) {
   LoadPrices();
-  Respond(Entries("n1").Entry("prices", "a", At(6), "3")
-              .Remove(common::EntryName("prices", "a")).Complete(kPrices, At(6)));
+  Respond(Entries("n1")
+              .Entry("prices", "a", At(6), "3")
+              .Remove(common::EntryName("prices", "a"))
+              .Complete(kPrices, At(6)));
   EXPECT_EQ(EntryAnswer(), "NACK n1");
   EXPECT_EQ(Get("prices", "a"), "1");
 }
 
 TEST_F(SyncCoreTest, Client08_RejectsAnotherTypeInside) {
   LoadPrices();
-  Respond(Entries("n1").Resource(common::EntryName("prices", "a"), "abcdef012345.6", "",
-                                 "type.googleapis.com/x.Y").Complete(kPrices, At(6)));
+  Respond(Entries("n1")
+              .Resource(common::EntryName("prices", "a"), "abcdef012345.6", "",
+                        "type.googleapis.com/x.Y")
+              .Complete(kPrices, At(6)));
   EXPECT_EQ(EntryAnswer(), "NACK n1");
   EXPECT_EQ(Get("prices", "a"), "1");
 }
@@ -112,8 +120,10 @@ TEST_F(SyncCoreTest, Client09_RemovalThenReturn) {
 
 TEST_F(SyncCoreTest, Client10_RemovalOfAnUnknownNameIsNothing) {
   LoadPrices();
-  Respond(Entries("n1").Remove(common::EntryName("prices", "zzz"))
-              .Remove(common::EntryName("other", "a")).Complete(kPrices, At(6)));
+  Respond(Entries("n1")
+              .Remove(common::EntryName("prices", "zzz"))
+              .Remove(common::EntryName("other", "a"))
+              .Complete(kPrices, At(6)));
   EXPECT_EQ(EntryAnswer(), "ACK n1");
   EXPECT_EQ(Scan("prices"), "a b");
 }
@@ -195,8 +205,7 @@ TEST_F(SyncCoreTest, Client18_ANameTakenAwayIsUnsubscribedAndStaysAway) {
   EXPECT_EQ(request.unsubscribe, Strings{"xdstp:///tributary.v1.Entry/orders/*"});
   EXPECT_TRUE(request.subscribe.empty());
   Begin({"orders", ""}, At(1));
-  Respond(Entries("late").Entry("orders", "x", At(1), "1")
-              .Complete({"orders", ""}, At(1)));
+  Respond(Entries("late").Entry("orders", "x", At(1), "1").Complete({"orders", ""}, At(1)));
   EXPECT_EQ(EntryAnswer(), "ACK late");
   EXPECT_EQ(Get("orders", "x"), "<not subscribed>");
 }
@@ -224,7 +233,8 @@ TEST_F(SyncCoreTest, Client21_WithoutAServerReadsGoOn) {
 
 TEST_F(SyncCoreTest, Client23_ResourcesWithoutContent) {
   LoadPrices();
-  Respond(Entries("n1").Bare(common::EntryName("prices", "a"), "abcdef012345.9")
+  Respond(Entries("n1")
+              .Bare(common::EntryName("prices", "a"), "abcdef012345.9")
               .Complete(kPrices, At(9)));
   EXPECT_EQ(EntryAnswer(), "NACK n1");
   EXPECT_EQ(Get("prices", "a"), "1");
@@ -262,8 +272,7 @@ TEST_F(SyncCoreTest, Client25_ResourceErrors) {
   Connect();
   EXPECT_EQ(InitialVersion(FirstEntryRequest()), "");
   Begin(kPrices, At(8));
-  Respond(Entries("n4").Entry("prices", "a", At(8), "8")
-              .Complete(kPrices, At(8)));
+  Respond(Entries("n4").Entry("prices", "a", At(8), "8").Complete(kPrices, At(8)));
   EXPECT_EQ(Get("prices", "a"), "8") << "granted again";
 }
 
@@ -400,8 +409,7 @@ TEST_F(FreshnessTest, AMismatchIsRejectedCountedAndLoadedAgain) {
   EXPECT_EQ(board_.Get()->digest_mismatches, 1u);
   EXPECT_EQ(Get("prices", "a"), "1") << "the old copy serves until the new one is there";
   Begin(kPrices, At(5));
-  Respond(Entries("n").Entry("prices", "a", At(3), "1")
-              .Complete(kPrices, At(5)));
+  Respond(Entries("n").Entry("prices", "a", At(3), "1").Complete(kPrices, At(5)));
   EXPECT_FALSE(Status().digest_mismatch);
 }
 
@@ -414,7 +422,7 @@ TEST_F(FreshnessTest, RepeatedMismatchesKeepADistance) {
       if (request->subscribe.empty()) continue;
       ++reloads;
       Begin(kPrices, At(5));
-  Respond(Entries("n").Complete(kPrices, At(5)));
+      Respond(Entries("n").Complete(kPrices, At(5)));
     }
     server_.requests.clear();
     Respond(States("s").State("prices", At(5), {.low = 1, .high = 2}));
@@ -431,8 +439,7 @@ TEST_F(FreshnessTest, AFaultLoadsTheCopyAgainEvenAfterAReconnect) {
   Connect();
   EXPECT_EQ(InitialVersion(FirstEntryRequest()), "") << "no cursor: all of it, please";
   Begin(kPrices, At(5));
-  Respond(Entries("n").Entry("prices", "a", At(3), "1")
-              .Complete(kPrices, At(5)));
+  Respond(Entries("n").Entry("prices", "a", At(3), "1").Complete(kPrices, At(5)));
   EXPECT_EQ(Status().phase, CopyPhase::kSynced);
 }
 
@@ -443,8 +450,7 @@ TEST_F(SyncCoreTest, WhatIsWantedSurvivesARestartWithoutServer) {
   Connect();
   Respond(ResponseBuilder(common::kSubscriptionType, "s1").Subscribe("web", "p", kPrices));
   Begin(kPrices, At(5));
-  Respond(Entries("n1").Entry("prices", "a", At(3), "1")
-              .Complete(kPrices, At(5)));
+  Respond(Entries("n1").Entry("prices", "a", At(3), "1").Complete(kPrices, At(5)));
   core_.reset();
   server_.requests.clear();
   Reopen();
@@ -499,7 +505,9 @@ TEST_F(SyncCoreTest, AFullMapStopsApplyingNotReadingAndRecovers) {
   server_.requests.clear();
   Connect();
   const std::string value(900'000, 'x');
-  Respond(Entries("n1").Entry("prices", "c", At(6), value).Entry("prices", "d", At(6), value)
+  Respond(Entries("n1")
+              .Entry("prices", "c", At(6), value)
+              .Entry("prices", "d", At(6), value)
               .Complete(kPrices, At(6)));
   ASSERT_TRUE(server_.closed.has_value()) << "no NACK: the data is right, the disk is full";
   EXPECT_EQ(EntryAnswer(), "");

@@ -69,7 +69,9 @@ class SyncFixture : public CacheFixture {
     Connect();
     FirstEntryRequest();
     Begin(kPrices, At(5));
-    Respond(Entries("load").Entry("prices", "a", At(3), "1").Entry("prices", "b", At(5), "2")
+    Respond(Entries("load")
+                .Entry("prices", "a", At(3), "1")
+                .Entry("prices", "b", At(5), "2")
                 .Complete(kPrices, At(5)));
     ASSERT_EQ(EntryAnswer(), "ACK load");
   }

@@ -2,6 +2,8 @@
 #include <utility>
 
 #include "agent/xds/sync_core.h"
+
+#include <algorithm>
 #include "common/limits.h"
 
 namespace agent {
@@ -16,8 +18,7 @@ CopyPhase SyncCore::PhaseOf(const Copy& copy, const CopyState& state) const {
   if (state.loading || copy.restart) return CopyPhase::kReloading;
   if (copy.wanted.consistency.level != ConsistencyLevel::kBounded) return CopyPhase::kSynced;
   const auto proven = copy.proof.proven_at();
-  const bool fresh =
-      proven && clock_.Now() - *proven <= copy.wanted.consistency.max_staleness;
+  const bool fresh = proven && clock_.Now() - *proven <= copy.wanted.consistency.max_staleness;
   return fresh ? CopyPhase::kSynced : CopyPhase::kStale;
 }
 
@@ -28,7 +29,10 @@ CopyStatus SyncCore::StatusOf(const Copy& copy, const CopyState& state) const {
   status.consistency = copy.wanted.consistency;
   status.phase = PhaseOf(copy, state);
   status.cursor = state.cursor;
-  if (copy.proof.head()) status.head = copy.proof.head()->version.revision;
+  status.head = state.cursor.revision;  // a copy may be ahead of the last probe
+  if (copy.proof.head()) {
+    status.head = std::max(status.head, copy.proof.head()->version.revision);
+  }
   status.entries = state.entries;
   status.bytes = state.bytes;
   status.digest = common::FormatDigest(state.digest);

@@ -3,8 +3,8 @@
 //
 // Thread: owns "sync"; ReportFault from any, construction and destruction from main.
 // Lifetime: clock, board, log and the cache outlive it; it owns the cache's writer.
-// A message is read from the stream as soon as the one before is taken up, so receiving overlaps with
-// applying and never more than one message waits.
+// A message is read from the stream as soon as the one before is taken up, so receiving overlaps
+// with applying and never more than one message waits.
 #pragma once
 
 #include <grpcpp/security/credentials.h>

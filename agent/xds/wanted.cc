@@ -132,8 +132,8 @@ std::string EncodeSubscriptionPayload(const common::Subscription& subscription) 
 std::string EncodeDeclared(const DeclaredResources& declared) {
   std::string bytes;
   for (const auto& [name, resource] : declared) {
-    common::AppendResourceField(name, resource.version, common::kSubscriptionType,
-                                resource.payload, bytes);
+    common::AppendResourceField(name, resource.version, common::kSubscriptionType, resource.payload,
+                                bytes);
   }
   common::AppendResponseTrailer(common::kSubscriptionType, "", "kept", "", bytes);
   return bytes;

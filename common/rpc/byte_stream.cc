@@ -41,8 +41,8 @@ std::shared_ptr<grpc::Channel> DialStream(
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // Arguments that no other channel has: no subchannel is shared that sits out an earlier failure's
-  // back-off. (GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL means to do that too, but gRPC 1.51 then aborts now
-  // and then when a connection is lost: "assertion failed: prior > 0".)
+  // back-off. (GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL means to do that too, but gRPC 1.51 then aborts
+  // now and then when a connection is lost: "assertion failed: prior > 0".)
   static std::atomic<int> dials = 0;
   arguments.SetInt("tributary.dial", ++dials);
   return grpc::CreateCustomChannel(address, credentials, arguments);

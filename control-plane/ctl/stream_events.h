@@ -34,16 +34,17 @@ class StreamEvents {
     Close();
     const std::uint64_t number = ++number_;
     stream_ = connection.OpenStream(
-        method, {.on_message =
-                     [mailbox = mailbox_, number](std::shared_ptr<const std::string> bytes) {
-                       (void)mailbox->Post({StreamEvent::Kind::kMessage, number, std::move(bytes),
-                                            common::OkStatus()});
-                     },
-                 .on_closed =
-                     [mailbox = mailbox_, number](Status status, std::shared_ptr<const void> ended) {
-                       (void)mailbox->Post({StreamEvent::Kind::kClosed, number, nullptr,
-                                            std::move(status), std::move(ended)});
-                     }});
+        method,
+        {.on_message =
+             [mailbox = mailbox_, number](std::shared_ptr<const std::string> bytes) {
+               (void)mailbox->Post(
+                   {StreamEvent::Kind::kMessage, number, std::move(bytes), common::OkStatus()});
+             },
+         .on_closed =
+             [mailbox = mailbox_, number](Status status, std::shared_ptr<const void> ended) {
+               (void)mailbox->Post({StreamEvent::Kind::kClosed, number, nullptr, std::move(status),
+                                    std::move(ended)});
+             }});
   }
   void Close() {
     if (stream_) stream_->Cancel();

@@ -29,7 +29,8 @@
 namespace cp {
 
 struct HubOptions {
-  std::string identifier{common::kControlPlaneIdentifier};  // must begin so; control_plane.identifier
+  std::string identifier{
+      common::kControlPlaneIdentifier};  // must begin so; control_plane.identifier
   std::size_t streams_max = common::kStreamsMax;
 };
 

@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.request
 
+import pytest
 import redis
 
 BIN = pathlib.Path(os.environ.get("TRIBUTARY_BIN", "build/release/bin")).resolve()
@@ -32,7 +33,8 @@ def eventually(check, what="it to happen", seconds=DEADLINE):
             last = check()
             if last:
                 return last
-        except (AssertionError, OSError, KeyError, redis.RedisError) as error:
+        except (AssertionError, pytest.fail.Exception, OSError, KeyError,
+                redis.RedisError) as error:
             last = error
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:.0f} s for {what}; last: {last!r}")

@@ -170,7 +170,7 @@ def test_admin_pages(shop):
     assert shop.web.process.wait(20) == 0
 
 
-AGENT_METRICS = """commands_total read_latency_seconds copy_age_seconds copy_lag_revisions
+AGENT_METRICS = """commands_total read_seconds copy_age_seconds copy_lag_revisions
 apply_seconds bytes_in_total reconnects_total nacks_total digest_mismatches_total""".split()
 CONTROL_PLANE_METRICS = """streams unacked_bytes commit_seconds publish_results_total
 encode_cache_hits_total store_bytes""".split()

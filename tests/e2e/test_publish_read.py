@@ -117,7 +117,7 @@ def test_several_owners_and_subscribe_flag(world):
     depot.mset({"stock/bolt-8": "7", "stock/nut-8": "9"})
     client = reader.redis()
     eventually(lambda: client.mget("orders.shop/1", "stock/bolt-8") == ["one", "7"])
-    with pytest.raises(redis.exceptions.ReadOnlyError):
+    with pytest.raises(redis.exceptions.ReadOnlyError, match="does not own"):
         depot.set("orders.shop/1", "stolen")
     assert client.get("orders.shop/1") == "one"
 

@@ -17,7 +17,8 @@ class EventQueue final : public common::Clock {
  public:
   common::MonotonicTime Now() const override { return now_; }
   std::int64_t UnixMillis() const override {
-    return std::chrono::duration_cast<common::Millis>(now_.time_since_epoch()).count() + 1'700'000'000'000;
+    return std::chrono::duration_cast<common::Millis>(now_.time_since_epoch()).count() +
+           1'700'000'000'000;
   }
 
   void At(common::MonotonicTime time, std::function<void()> event) {

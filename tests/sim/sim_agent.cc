@@ -18,7 +18,8 @@ SimAgent::SimAgent(std::string dir, std::string service, const common::Clock& cl
 SimAgent::~SimAgent() = default;
 
 void SimAgent::Start() {
-  auto cache = agent::Cache::Open({.dir = dir_, .service = service_, .map_bytes = std::size_t{1} << 32});
+  auto cache =
+      agent::Cache::Open({.dir = dir_, .service = service_, .map_bytes = std::size_t{1} << 32});
   CHECK(cache.ok());
   cache_ = *std::move(cache);
   writer_ = cache_->MakeWriter(*this);
@@ -28,7 +29,8 @@ void SimAgent::Start() {
   agent::SyncOptions options;
   options.service = service_;
   options.instance = dir_;
-  core_ = std::make_unique<agent::SyncCore>(std::move(options), clock_, *writer_, board_, sink_, log_);
+  core_ =
+      std::make_unique<agent::SyncCore>(std::move(options), clock_, *writer_, board_, sink_, log_);
   CHECK(core_->Start().ok());
 }
 
@@ -42,11 +44,11 @@ void SimAgent::Restart() {
 
 Content SimAgent::ReadCopy(const common::Collection& collection) const {
   Content content;
-  const common::Status status = reader_->Scan(
-      collection.dataset, collection.prefix, {}, [&](std::string_view key, const agent::Found& found) {
-        content.emplace(key, found.entry.value);
-        return true;
-      });
+  const common::Status status = reader_->Scan(collection.dataset, collection.prefix, {},
+                                              [&](std::string_view key, const agent::Found& found) {
+                                                content.emplace(key, found.entry.value);
+                                                return true;
+                                              });
   CHECK(status.ok());
   return content;
 }
@@ -66,8 +68,9 @@ std::string SimAgent::CheckReads() {
     } else if (ReadCopy(copy.collection) != history_.At(copy.collection, revision)) {
       const Content have = ReadCopy(copy.collection);
       const Content want = history_.At(copy.collection, revision);
-      wrong = fmt::format("{}: {} holds {} entries, not the {} of its revision {}", service_,
-                          common::CollectionName(copy.collection), have.size(), want.size(), revision);
+      wrong =
+          fmt::format("{}: {} holds {} entries, not the {} of its revision {}", service_,
+                      common::CollectionName(copy.collection), have.size(), want.size(), revision);
     }
   }
   reader_->Release();
@@ -88,8 +91,8 @@ std::string SimAgent::CheckSettled(const std::vector<common::Collection>& wanted
       const Content want = is_denied ? Content() : history_.At(collection, UINT64_MAX);
       const bool state_ok = is_denied ? copy.denial == agent::Denial::kNoPermission : copy.complete;
       if (!state_ok || ReadCopy(collection) != want) {
-        wrong = fmt::format("{}: {} has not settled (complete {}, denial {}, revision {})", service_,
-                            common::CollectionName(collection), copy.complete,
+        wrong = fmt::format("{}: {} has not settled (complete {}, denial {}, revision {})",
+                            service_, common::CollectionName(collection), copy.complete,
                             static_cast<int>(copy.denial), copy.cursor.revision);
       }
     }

@@ -1,5 +1,5 @@
-// SimAgent: the real cache and sync core of one agent, with a queue in place of gRPC, and a reader that
-// checks after every step what a service could see.
+// SimAgent: the real cache and sync core of one agent, with a queue in place of gRPC, and a reader
+// that checks after every step what a service could see.
 //
 // Thread: one.  Lifetime: queue and history outlive it.
 #pragma once
@@ -18,8 +18,8 @@ namespace sim {
 
 class SimAgent final : public agent::ChangeListener {
  public:
-  SimAgent(std::string dir, std::string service, const common::Clock& clock, agent::RequestSink& sink,
-           const History& history);
+  SimAgent(std::string dir, std::string service, const common::Clock& clock,
+           agent::RequestSink& sink, const History& history);
   ~SimAgent() override;
 
   // Ends the process without a word and starts it again on the same directory.
@@ -28,11 +28,12 @@ class SimAgent final : public agent::ChangeListener {
   agent::SyncCore& core() { return *core_; }
   const std::string& service() const { return service_; }
 
-  // What the copies hold equals the model at their cursors, and no cursor has gone back. Returns what is
-  // wrong; empty: nothing.
+  // What the copies hold equals the model at their cursors, and no cursor has gone back. Returns
+  // what is wrong; empty: nothing.
   std::string CheckReads();
   // Every collection in `wanted` is complete and equals the newest state; nothing else is there.
-  std::string CheckSettled(const std::vector<common::Collection>& wanted, const std::string& denied) const;
+  std::string CheckSettled(const std::vector<common::Collection>& wanted,
+                           const std::string& denied) const;
   std::string CheckFiles() const;
 
  private:

@@ -4,7 +4,8 @@
 
 namespace sim {
 
-SimControlPlane::SimControlPlane(std::string dir, const common::Clock& clock, cp::ResponseSink& sink)
+SimControlPlane::SimControlPlane(std::string dir, const common::Clock& clock,
+                                 cp::ResponseSink& sink)
     : dir_(std::move(dir)), clock_(clock), sink_(sink) {
   Start();
 }
@@ -26,29 +27,32 @@ cp::Outcome SimControlPlane::Publish(const std::string& service, std::vector<cp:
   cp::Batch batch{.publisher_id = "sim", .sequence = ++sequence_, .writes = std::move(writes)};
   cp::Outcome outcome;
   std::vector<cp::CommitJob> jobs;
-  jobs.emplace_back(cp::PublishJob{.service = service,
-                                   .publisher_id = "sim",
-                                   .batches = {std::move(batch)},
-                                   .forget = false,
-                                   .done = [&](std::vector<cp::Outcome> all) { outcome = all.at(0); }});
+  jobs.emplace_back(
+      cp::PublishJob{.service = service,
+                     .publisher_id = "sim",
+                     .batches = {std::move(batch)},
+                     .forget = false,
+                     .done = [&](std::vector<cp::Outcome> all) { outcome = all.at(0); }});
   cp::Committer::CommitOnce(std::move(jobs), clock_, *store_, *this);
   return outcome;
 }
 
 void SimControlPlane::Declare(const common::Declaration& object) {
   std::vector<cp::CommitJob> jobs;
-  jobs.emplace_back(cp::DeclareJob{
-      .changes = {{.kind = std::string(common::KindOf(object)), .name = common::NameOf(object), .object = object}},
-      .dry_run = false,
-      .done = [](const auto& outcome) { CHECK(outcome.ok()); }});
+  jobs.emplace_back(cp::DeclareJob{.changes = {{.kind = std::string(common::KindOf(object)),
+                                                .name = common::NameOf(object),
+                                                .object = object}},
+                                   .dry_run = false,
+                                   .done = [](const auto& outcome) { CHECK(outcome.ok()); }});
   cp::Committer::CommitOnce(std::move(jobs), clock_, *store_, *this);
 }
 
 void SimControlPlane::Withdraw(const std::string& kind, const std::string& name) {
   std::vector<cp::CommitJob> jobs;
-  jobs.emplace_back(cp::DeclareJob{.changes = {{.kind = kind, .name = name, .object = std::nullopt}},
-                                   .dry_run = false,
-                                   .done = [](const auto& outcome) { CHECK(outcome.ok()); }});
+  jobs.emplace_back(
+      cp::DeclareJob{.changes = {{.kind = kind, .name = name, .object = std::nullopt}},
+                     .dry_run = false,
+                     .done = [](const auto& outcome) { CHECK(outcome.ok()); }});
   cp::Committer::CommitOnce(std::move(jobs), clock_, *store_, *this);
 }
 
@@ -60,7 +64,8 @@ void SimControlPlane::DropTombstones() {
   }
 }
 
-void SimControlPlane::OnCommitted(const std::vector<std::string>& datasets, cp::CatalogPtr catalog) {
+void SimControlPlane::OnCommitted(const std::vector<std::string>& datasets,
+                                  cp::CatalogPtr catalog) {
   hub_->OnCommitted(datasets, std::move(catalog));
 }
 

@@ -80,7 +80,8 @@ void SimWorld::Link::Break(const common::Status& why) {
   const cp::StreamId stream = std::exchange(stream_, 0);
   agent_.core().OnClosed(why);
   // The server notices later than the client, by then the client may be back on another stream.
-  world_.queue_.After(Delay() * 20, [this, stream] { world_.control_plane_->hub().OnClosed(stream); });
+  world_.queue_.After(Delay() * 20,
+                      [this, stream] { world_.control_plane_->hub().OnClosed(stream); });
   ConnectLater();
 }
 

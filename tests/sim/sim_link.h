@@ -40,7 +40,9 @@ class SimWorld::Link final : public agent::RequestSink {
   void Connect();
   void PumpRequests();
   void Tick();
-  std::chrono::microseconds Delay() { return std::chrono::microseconds(50 + world_.Random(20'000)); }
+  std::chrono::microseconds Delay() {
+    return std::chrono::microseconds(50 + world_.Random(20'000));
+  }
   // Runs `event` later unless the stream has ended by then. Keeps the order of each direction.
   void Later(common::MonotonicTime& not_before, std::function<void()> event);
 

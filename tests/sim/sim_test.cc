@@ -1,5 +1,5 @@
-// The whole system under one seed, many times. TRIBUTARY_SEED=n runs that seed only, TRIBUTARY_SIM_RUNS=n that
-// many; seeds that once failed stand in regressions.txt and run always.
+// The whole system under one seed, many times. TRIBUTARY_SEED=n runs that seed only,
+// TRIBUTARY_SIM_RUNS=n that many; seeds that once failed stand in regressions.txt and run always.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -43,7 +43,8 @@ TEST(SimTest, SeedsThatOnceFailed) {
 }
 
 TEST(SimTest, EveryCopyEqualsItsSubscriptionAndNoReaderSeesHalf) {
-  if (const std::uint64_t seed = FromEnvironment("TRIBUTARY_SEED", 0); seed != 0) return RunSeed(seed, 300);
+  if (const std::uint64_t seed = FromEnvironment("TRIBUTARY_SEED", 0); seed != 0)
+    return RunSeed(seed, 300);
   const std::uint64_t runs = FromEnvironment("TRIBUTARY_SIM_RUNS", 24);
   std::random_device random;
   const std::uint64_t first = random();

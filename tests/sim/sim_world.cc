@@ -18,8 +18,11 @@ common::Dataset DatasetNamed(const std::string& name, bool grant_b) {
 
 common::Subscription Wish(const std::string& service, const std::string& dataset,
                           const std::string& prefix) {
-  return {.name = service + "-" + dataset, .service = service, .collection = {dataset, prefix},
-          .mode = common::Mode::kReplicate, .consistency = {}};
+  return {.name = service + "-" + dataset,
+          .service = service,
+          .collection = {dataset, prefix},
+          .mode = common::Mode::kReplicate,
+          .consistency = {}};
 }
 
 }  // namespace
@@ -72,9 +75,11 @@ void SimWorld::PublishSome() {
   std::map<std::string, Content> after{{"x", history_.Now("x")}, {"y", history_.Now("y")}};
   const std::uint64_t count = 1 + Random(6);
   for (std::uint64_t i = 0; i < count; ++i) {
-    cp::Write write{.dataset = Random(2) == 0 ? "x" : "y", .key = RandomKey(), .value = std::nullopt};
+    cp::Write write{
+        .dataset = Random(2) == 0 ? "x" : "y", .key = RandomKey(), .value = std::nullopt};
     if (Random(4) != 0) {
-      write.value = fmt::format("{}:{}", commits, i) + std::string(Random(options_.value_bytes_max), '.');
+      write.value =
+          fmt::format("{}:{}", commits, i) + std::string(Random(options_.value_bytes_max), '.');
       after[write.dataset][write.key] = *write.value;
     } else {
       after[write.dataset].erase(write.key);
@@ -85,7 +90,8 @@ void SimWorld::PublishSome() {
   CHECK(outcome.status.ok());
   ++commits;
   for (auto& [dataset, content] : after) {
-    if (content != history_.Now(dataset)) history_.Record(dataset, outcome.revision, std::move(content));
+    if (content != history_.Now(dataset))
+      history_.Record(dataset, outcome.revision, std::move(content));
   }
 }
 
@@ -102,7 +108,8 @@ void SimWorld::Resubscribe() {
 
 void SimWorld::RestartControlPlane() {
   control_plane_->Restart();
-  for (const auto& link : links_) link->Break(common::Error(common::StatusCode::kUnavailable, "gone"));
+  for (const auto& link : links_)
+    link->Break(common::Error(common::StatusCode::kUnavailable, "gone"));
   ++restarts;
 }
 
@@ -111,7 +118,8 @@ void SimWorld::Step() {
   if (dice < 60) {
     PublishSome();
   } else if (dice < 70) {
-    links_[Random(links_.size())]->Break(common::Error(common::StatusCode::kUnavailable, "dropped"));
+    links_[Random(links_.size())]->Break(
+        common::Error(common::StatusCode::kUnavailable, "dropped"));
     ++drops;
   } else if (dice < 76) {
     links_[Random(links_.size())]->RestartAgent();
@@ -146,7 +154,8 @@ std::string SimWorld::Settle() {
     if (agent.service() == "c") wanted = {{"x", c_wants_all_ ? "" : "k1"}};
     const std::string denied = agent.service() == "b" ? denied_to_b_ : "-";
     if (std::string wrong = agent.CheckSettled(wanted, denied); !wrong.empty()) return wrong;
-    if (std::string wrong = agent.CheckFiles(); !wrong.empty()) return agent.service() + ": " + wrong;
+    if (std::string wrong = agent.CheckFiles(); !wrong.empty())
+      return agent.service() + ": " + wrong;
   }
   return {};
 }

@@ -1,9 +1,9 @@
-// SimWorld: one control plane, several agents and a network that delays and drops, all on one thread and
-// one seed.
+// SimWorld: one control plane, several agents and a network that delays and drops, all on one
+// thread and one seed.
 //
 // Thread: one.  Lifetime: owns everything, and a scratch directory that it removes.
-// After every step each agent's readers are checked against the model (sim_agent.h). After quiet time every
-// copy equals its subscription.
+// After every step each agent's readers are checked against the model (sim_agent.h). After quiet
+// time every copy equals its subscription.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ namespace sim {
 struct SimOptions {
   std::uint64_t seed = 1;
   int steps = 300;
-  std::string dir;           // scratch, made and removed
+  std::string dir;                   // scratch, made and removed
   std::size_t value_bytes_max = 64;  // large ones make loads of many responses
 };
 
