@@ -155,7 +155,8 @@ def test_admin_pages(shop):
         assert http(program.admin, "/nothing")[0] == 404
         json.loads(http(program.admin, "/config_dump")[1])
     row = eventually(lambda: shop.web.copies()["prices"]
-                     if shop.web.copies()["prices"]["verified_at"] else None)
+                     if shop.web.copies()["prices"]["verified_at"]
+                     and shop.web.copies()["prices"]["entries"] == 1 else None)
     assert row["state"] == "SYNCED" and row["entries"] == 1 and row["bytes"] > 0, row
     assert row["revision"] == row["head"] and 0 <= row["age_ms"] < 60_000, row
     assert re.fullmatch("[0-9a-f]{32}", row["digest"]), row
