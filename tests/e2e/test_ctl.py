@@ -100,23 +100,6 @@ def test_status_and_verify(shop, ctl):
     eventually(lambda: ctl("verify", "prices", check=False).returncode == 0)
 
 
-def test_watch(shop, ctl):
-    argv = [str(BIN / "tributaryctl"), "--control-plane", shop.cp.address, "--insecure",
-            "--service", "shop", "watch", "prices", "-o", "json"]
-    watch = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-    try:
-        owner, seen = shop.owner.redis(), ""
-        for n in range(int(DEADLINE * 10)):
-            owner.set("prices/tick", f"value-{n}")
-            seen = watch.stdout.readline()
-            if "tick" in seen:
-                break
-        assert "tick" in seen and "value-" in seen
-    finally:
-        watch.kill()
-        watch.wait()
-
-
 def test_completion_help_and_usage(shop, world):
     for shell in ("bash", "zsh", "fish"):
         script = subprocess.run([BIN / "tributaryctl", "completion", shell], capture_output=True,
