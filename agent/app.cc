@@ -60,7 +60,7 @@ Status App::OpenCache() {
 
 // Everything that readers may call is there before the first client is served.
 Status App::StartSocket() {
-  ASSIGN_OR_RETURN(std::unique_ptr<Reader> reader, cache_->MakeReader());
+  ASSIGN_OR_RETURN(std::unique_ptr<Reader> reader, cache_->MakeReader(options_.index_bytes.bytes));
   ServerOptions options{.path = options_.socket,
                         .mode = options_.socket_mode.bits,
                         .service = options_.service,

@@ -101,6 +101,9 @@ std::vector<common::Option> OptionTable(AgentOptions& o) {
       {"Data", "data-dir", &o.data_dir, "DIR", "Where the copies are kept"},
       {"Data", "max-map-size", &o.max_map_size, "SIZE",
        "Bound on the copies' file; address space, not memory"},
+      {"Data", "index-bytes", &o.index_bytes, "SIZE",
+       "Memory at most for the index that makes reads fast, about 32 bytes for each entry that is "
+       "read; 0: none"},
       {"Data", "freshness-interval", &o.freshness_interval, "DURATION",
        "How often each copy is proven fresh"},
       {"Data", "publish-timeout", &o.publish_timeout, "DURATION",

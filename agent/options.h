@@ -27,6 +27,7 @@ struct AgentOptions {
   common::FileMode socket_mode{0660};
   std::string data_dir = "/var/lib/tributary";
   common::ByteSize max_map_size{64ULL << 30};
+  common::ByteSize index_bytes{64ULL << 20};
   std::string admin = "127.0.0.1:9901";
   std::string tls_ca, tls_cert, tls_key, token_file;
   bool insecure = false;

@@ -114,11 +114,13 @@ std::unique_ptr<Writer> Cache::MakeWriter(ChangeListener& listener) {
   return std::unique_ptr<Writer>(new Writer(std::move(impl)));
 }
 
-StatusOr<std::unique_ptr<Reader>> Cache::MakeReader() {
+StatusOr<std::unique_ptr<Reader>> Cache::MakeReader(std::size_t index_bytes) {
   ASSIGN_OR_RETURN(ReadTxn txn, impl_->environment.env.BeginRead());
   txn.Reset();
-  return std::unique_ptr<Reader>(new Reader(std::unique_ptr<Reader::Impl>(
-      new Reader::Impl{.environment = impl_->environment, .txn = std::move(txn)})));
+  std::unique_ptr<Reader::Impl> impl(new Reader::Impl{
+      .environment = impl_->environment, .txn = std::move(txn), .index = PlaceIndex(index_bytes)});
+  impl->StartIndex();
+  return std::unique_ptr<Reader>(new Reader(std::move(impl)));
 }
 
 void Cache::SetFaultHandler(std::function<void(const common::Collection&)> handler) {

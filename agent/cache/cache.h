@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "agent/cache/change_listener.h"
+#include "agent/cache/counter.h"
 #include "common/digest.h"
 #include "common/entry.h"
 #include "common/lmdb.h"
@@ -107,7 +108,7 @@ class Writer {
   std::unique_ptr<Impl> impl_;
 };
 
-// An entry as read; views are valid until the Reader's next Refresh or Release.
+// An entry as read; views are valid until the Reader's next Get, Refresh or Release.
 struct Found {
   common::EntryView entry;
   common::Version version;
@@ -123,6 +124,22 @@ enum class Coverage {
   kFaulted,        // a checksum failed; the copy is being replaced
 };
 
+inline constexpr std::size_t kPrefetchedKeysMax = 64;  // at a time
+
+// A key as clients name it, taken apart.
+struct KeyRef {
+  std::string_view dataset;
+  std::string_view key;
+};
+
+// What a reader's index (place_index.h) has done; any thread may read it.
+struct IndexStats {
+  Counter hits;     // entries found by it
+  Counter moved;    // places at which something else lay
+  Counter learned;  // places taken in, after a walk down the B+tree
+  Counter bytes;    // memory that it takes now
+};
+
 // A loop thread's view. One read transaction, renewed once per loop turn, so that everything read
 // between Refresh and Release is one snapshot of all copies.  REQUIRES: everything but Refresh and
 // Release is called between the two.
@@ -136,6 +153,10 @@ class Reader {
   // sync thread and must not be served. FAILED_PRECONDITION: CoverageOf is not kReadable.
   common::StatusOr<std::optional<Found>> Get(std::string_view dataset, std::string_view key) const;
 
+  // A hint: these keys will be read next. Fetches what the index knows of the first
+  // kPrefetchedKeysMax together, so that waits for memory overlap.
+  void Prefetch(std::span<const KeyRef> keys) const;
+
   // Visits keys of one dataset that begin with `prefix` and sort after `after`, in order; false
   // from `visit` stops. Copies of disjoint prefixes are joined. kReadable parts only. DATA_LOSS as
   // for Get, after the keys before the broken one were visited.
@@ -144,6 +165,7 @@ class Reader {
                       const Visit& visit) const;
   std::vector<std::string> Datasets() const;  // that have a copy, in order
   std::vector<CopyState> Copies() const;
+  const IndexStats& index_stats() const;
 
   ~Reader();
   Reader(const Reader&) = delete;
@@ -169,7 +191,8 @@ class Cache {
   const std::string& emptied_because() const;
   // Once. `listener` outlives the writer.
   std::unique_ptr<Writer> MakeWriter(ChangeListener& listener);
-  common::StatusOr<std::unique_ptr<Reader>> MakeReader();
+  // `index_bytes`: memory at most for an index in front of the B+tree; 0: none.
+  common::StatusOr<std::unique_ptr<Reader>> MakeReader(std::size_t index_bytes = 0);
   // Called from any thread by whoever found the first broken entry of a generation; must not block,
   // and must stay callable as long as a Reader or the Writer runs.
   void SetFaultHandler(std::function<void(const common::Collection&)> handler);

@@ -122,7 +122,7 @@ class CacheFixture : public testing::Test {
     ASSERT_TRUE(cache.ok()) << cache.status();
     cache_ = *std::move(cache);
     writer_ = cache_->MakeWriter(listener_);
-    common::StatusOr<std::unique_ptr<Reader>> reader = cache_->MakeReader();
+    common::StatusOr<std::unique_ptr<Reader>> reader = cache_->MakeReader(/*index_bytes=*/1 << 20);
     ASSERT_TRUE(reader.ok()) << reader.status();
     reader_ = *std::move(reader);
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/cache/cache.h"
+#include "agent/cache/commit_feed.h"
 #include "agent/cache/layout.h"
 #include "common/limits.h"
 #include "common/lmdb.h"
@@ -67,6 +68,7 @@ struct Environment {
   common::lmdb::Dbi staging = 0;
   Slots slots = {};
   Faults faults = {};
+  CommitFeeds feeds = {};
 };
 
 // The layout version of a snapshot: bumped by every transaction that adds or removes a copy or

@@ -2,9 +2,15 @@
 
 #include <optional>
 
+#include "agent/cache/place_index.h"
+
 namespace agent {
 
 using common::StatusOr;
+
+void GenerationEdit::Note(std::string_view key) {
+  if (changed_ != nullptr) changed_->Add(PlaceHash(generation_.serial, key));
+}
 
 void GenerationEdit::Count(std::string_view key, const EntryRecord& record) {
   ++generation_.entries;
@@ -25,6 +31,7 @@ StatusOr<std::optional<common::Version>> GenerationEdit::Uncount(std::string_vie
 }
 
 StatusOr<bool> GenerationEdit::Put(std::string_view key, std::string_view record) {
+  Note(key);
   const std::optional<EntryRecord> parsed = ParseEntryRecord(record);
   if (!parsed) return common::Error(common::StatusCode::kDataLoss, "a staged entry is malformed");
   if (key > generation_.greatest_key) {
@@ -40,6 +47,7 @@ StatusOr<bool> GenerationEdit::Put(std::string_view key, std::string_view record
 }
 
 StatusOr<bool> GenerationEdit::Remove(std::string_view key) {
+  Note(key);
   ASSIGN_OR_RETURN(const std::optional<common::Version> before, Uncount(key));
   if (!before) return false;
   ASSIGN_OR_RETURN(const bool deleted, txn_.Delete(dbi_, key));

@@ -1,14 +1,14 @@
 // GenerationEdit: changes entries of one generation inside a write transaction and keeps its
 // counts, bytes and digest in step.
 //
-// Thread: the writer's.  Lifetime: the transaction, the generation and `changed` outlive it; views
+// Thread: the writer's.  Lifetime: the transaction and all that it is given outlive it; views
 // read from the transaction are invalid after each call.
 #pragma once
 
 #include <string_view>
 #include <vector>
 
-#include "agent/cache/change_listener.h"
+#include "agent/cache/commit_feed.h"
 #include "agent/cache/layout.h"
 #include "common/lmdb.h"
 
@@ -16,8 +16,10 @@ namespace agent {
 
 class GenerationEdit {
  public:
-  GenerationEdit(common::lmdb::WriteTxn& txn, common::lmdb::Dbi dbi, Generation& generation)
-      : txn_(txn), dbi_(dbi), generation_(generation) {}
+  // `changed`: where the keys that it touches are noted; null while nobody reads the generation.
+  GenerationEdit(common::lmdb::WriteTxn& txn, common::lmdb::Dbi dbi, Generation& generation,
+                 ChangedPlaces* changed)
+      : txn_(txn), dbi_(dbi), generation_(generation), changed_(changed) {}
 
   // True: readers will see another version than before. DATA_LOSS: the record that is replaced is
   // malformed, so the totals cannot be kept.
@@ -25,12 +27,14 @@ class GenerationEdit {
   common::StatusOr<bool> Remove(std::string_view key);
 
  private:
+  void Note(std::string_view key);
   void Count(std::string_view key, const EntryRecord& record);
   common::StatusOr<std::optional<common::Version>> Uncount(std::string_view key);
 
   common::lmdb::WriteTxn& txn_;
   const common::lmdb::Dbi dbi_;
   Generation& generation_;
+  ChangedPlaces* const changed_;
 };
 
 }  // namespace agent

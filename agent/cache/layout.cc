@@ -198,6 +198,8 @@ std::optional<EntryRecord> ParseEntryRecord(std::string_view bytes) {
   return record;
 }
 
+std::uint32_t EntryRecordCheck(std::string_view bytes) { return Load<std::uint32_t>(bytes.data()); }
+
 std::optional<EntryRecord> VerifyEntryRecord(std::string_view key, std::string_view bytes) {
   std::optional<EntryRecord> record = ParseEntryRecord(bytes);
   if (!record) return std::nullopt;

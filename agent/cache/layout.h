@@ -50,6 +50,8 @@ void AppendEntryRecord(std::string_view key, const common::Version& version,
                        const common::EntryView& entry, std::string& out);
 // Absent: too short, of another format, or its check does not match. The value is not verified.
 std::optional<EntryRecord> ParseEntryRecord(std::string_view bytes);
+// The check of a record, not compared with anything. REQUIRES: at least 4 bytes.
+std::uint32_t EntryRecordCheck(std::string_view bytes);
 // As ParseEntryRecord, and the hash of key, version and value matches.
 std::optional<EntryRecord> VerifyEntryRecord(std::string_view key, std::string_view bytes);
 

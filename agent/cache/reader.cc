@@ -1,6 +1,8 @@
 // Reader: finds copies in a table that is made anew when the layout version of its snapshot says
 // so.
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -21,6 +23,17 @@ using common::Status;
 using common::StatusCode;
 using common::StatusOr;
 
+namespace {
+
+void PrefetchRecord(const Place& place) {
+  constexpr std::size_t kLineBytes = 64;
+  for (std::size_t at = 0; at < place.size + kLineBytes; at += kLineBytes) {
+    __builtin_prefetch(place.record + at);
+  }
+}
+
+}  // namespace
+
 Reader::Reader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Reader::~Reader() = default;
 
@@ -31,6 +44,7 @@ Status Reader::Impl::LoadTable() {
   if (layout == now) return OkStatus();
   ASSIGN_OR_RETURN(const std::vector<CopyRecord> records, ReadCopies(environment, txn));
   table.clear();
+  last_dataset = nullptr;
   for (const CopyRecord& record : records) {
     Copy copy{.collection = record.collection, .denial = record.denial};
     if (record.ready) {
@@ -45,8 +59,11 @@ Status Reader::Impl::LoadTable() {
 
 const std::vector<Reader::Impl::Copy>* Reader::Impl::CopiesOf(std::string_view dataset) const {
   CHECK(active);
+  if (last_dataset != nullptr && last_dataset->first == dataset) return &last_dataset->second;
   const auto found = table.find(dataset);
-  return found == table.end() ? nullptr : &found->second;
+  if (found == table.end()) return nullptr;
+  last_dataset = &*found;
+  return &found->second;
 }
 
 const Reader::Impl::Copy* Reader::Impl::Find(std::string_view dataset, std::string_view key) const {
@@ -65,8 +82,54 @@ Coverage Reader::Impl::CoverageOf(const Copy* copy) const {
   return environment.faults.Has(copy->serial) ? Coverage::kFaulted : Coverage::kReadable;
 }
 
-// --- reading
-// --------------------------------------------------------------------------------------
+// --- the index --------------------------------------------------------------------------------
+
+void Reader::Impl::StartIndex() {
+  if (!index.enabled()) return;
+  index.Clear();
+  feed.emplace(environment.feeds);
+  announced = {};
+}
+
+void Reader::Impl::CatchUp() {
+  if (!feed || !feed->Take(announced)) return;
+  if (announced.all) index.Clear();
+  for (const std::uint64_t hash : announced.hashes) index.Erase(hash);
+}
+
+std::optional<Found> Reader::Impl::FindByIndex(std::uint64_t hash, std::string_view key) {
+  const std::optional<Place> place = index.Find(hash);
+  if (!place) return std::nullopt;
+  std::memcpy(copied.data(), place->record, place->size);
+  const std::string_view bytes(copied.data(), place->size);
+  if (EntryRecordCheck(bytes) == place->check) {
+    if (const auto record = VerifyEntryRecord(key, bytes)) {
+      stats.hits.Add();
+      return Found{.entry = record->entry, .version = record->version};
+    }
+  }
+  stats.moved.Add();
+  index.Erase(hash);
+  return std::nullopt;
+}
+
+StatusOr<std::optional<Found>> Reader::Impl::FindInTree(const Copy& copy, std::uint64_t hash,
+                                                        std::string_view key) {
+  const StatusOr<std::optional<std::string_view>> bytes = txn.Get(copy.dbi, key);
+  if (!bytes.ok()) return Blame(copy, bytes.status());
+  if (!bytes->has_value()) return std::optional<Found>();
+  ASSIGN_OR_RETURN(const Found found, Verify(copy, key, **bytes));
+  if (feed && txn.id() >= announced.txn && (*bytes)->size() <= kPlacedRecordBytesMax) {
+    stats.learned.Add();
+    index.Put(hash, {.record = (*bytes)->data(),
+                     .size = static_cast<std::uint32_t>((*bytes)->size()),
+                     .check = EntryRecordCheck(**bytes)});
+    stats.bytes.Set(index.bytes());
+  }
+  return std::optional(found);
+}
+
+// --- reading ------------------------------------------------------------------------------------
 
 Status Reader::Impl::Fault(const Copy& copy, std::string_view what) const {
   environment.faults.Report(copy.collection, copy.serial);
@@ -108,6 +171,7 @@ Status Reader::Refresh() {
   Release();
   RETURN_IF_ERROR(impl_->txn.Renew());
   impl_->active = true;
+  impl_->CatchUp();
   if (impl_->snapshot == impl_->txn.id()) return OkStatus();
   if (Status status = impl_->LoadTable(); !status.ok()) {
     Release();
@@ -131,12 +195,28 @@ StatusOr<std::optional<Found>> Reader::Get(std::string_view dataset, std::string
     return Error(StatusCode::kFailedPrecondition, "no readable copy covers '{}/{}'", dataset, key);
   }
   if (key.empty() || key.size() > common::kKeyBytesMax) return std::optional<Found>();
-  const StatusOr<std::optional<std::string_view>> bytes = impl_->txn.Get(copy->dbi, key);
-  if (!bytes.ok()) return impl_->Blame(*copy, bytes.status());
-  if (!bytes->has_value()) return std::optional<Found>();
-  ASSIGN_OR_RETURN(const Found found, impl_->Verify(*copy, key, **bytes));
-  return std::optional(found);
+  if (!impl_->feed) return impl_->FindInTree(*copy, 0, key);
+  const std::uint64_t hash = PlaceHash(copy->serial, key);
+  if (auto found = impl_->FindByIndex(hash, key)) return found;
+  return impl_->FindInTree(*copy, hash, key);
 }
+
+void Reader::Prefetch(std::span<const KeyRef> keys) const {
+  if (!impl_->feed) return;
+  std::array<std::uint64_t, kPrefetchedKeysMax> hashes;
+  std::size_t count = 0;
+  for (const KeyRef& ref : keys.first(std::min(keys.size(), hashes.size()))) {
+    const Impl::Copy* copy = impl_->Find(ref.dataset, ref.key);
+    if (copy == nullptr) continue;
+    hashes[count] = PlaceHash(copy->serial, ref.key);
+    impl_->index.Prefetch(hashes[count++]);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    if (const auto place = impl_->index.Find(hashes[i])) PrefetchRecord(*place);
+  }
+}
+
+const IndexStats& Reader::index_stats() const { return impl_->stats; }
 
 Status Reader::Scan(std::string_view dataset, std::string_view prefix, std::string_view after,
                     const Visit& visit) const {

@@ -1,11 +1,14 @@
-// Reader's inside: a read transaction and the table of copies that belongs to its snapshot.
+// Reader's inside: a read transaction, the table of copies that belongs to its snapshot, and an
+// index of places in front.
 //
 // Thread: the reader's.  Lifetime: the environment outlives it.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -13,9 +16,19 @@
 
 #include "agent/cache/cache.h"
 #include "agent/cache/environment.h"
+#include "agent/cache/place_index.h"
 
 namespace agent {
 
+// Why a Get by the index is right. A snapshot is txn S.
+// - A known place is where the newest version of its key as of S was read: every commit up to S has
+//   announced its keys before it could be seen, and the places of those were erased (CatchUp).
+// - No place is learned while a commit beyond S is announced: it could be of a key that this commit
+//   is about to change.
+// - The bytes at a place may have been reused since for anything, also while they are read. So they
+//   are copied first, and the copy counts only if it is, by checksum and hash, that key and that
+//   version. Else the B+tree is asked.
+// Everything but entries (which copies there are, denials, faults) never comes from the index.
 struct Reader::Impl {
   struct Copy {
     common::Collection collection;
@@ -36,9 +49,23 @@ struct Reader::Impl {
   std::size_t snapshot = SIZE_MAX;    // transaction id that `table` was last checked against
   std::uint64_t layout = UINT64_MAX;  // that `table` was made from
   // Copies of a dataset, ordered by prefix.
-  std::unordered_map<std::string, std::vector<Copy>, Hash, std::equal_to<>> table = {};
+  using Table = std::unordered_map<std::string, std::vector<Copy>, Hash, std::equal_to<>>;
+  Table table = {};
+  mutable const Table::value_type* last_dataset = nullptr;  // asked for last; null after LoadTable
+
+  // The index: empty and unused without a feed.
+  std::optional<CommitFeed> feed = {};
+  ChangedPlaces announced = {};  // taken from the feed last
+  PlaceIndex index;
+  IndexStats stats = {};
+  std::array<char, kPlacedRecordBytesMax> copied = {};  // the record found by the index last
 
   common::Status LoadTable();
+  void StartIndex();  // empty; once for each environment
+  void CatchUp();
+  std::optional<Found> FindByIndex(std::uint64_t hash, std::string_view key);
+  common::StatusOr<std::optional<Found>> FindInTree(const Copy& copy, std::uint64_t hash,
+                                                    std::string_view key);
   const std::vector<Copy>* CopiesOf(std::string_view dataset) const;
   const Copy* Find(std::string_view dataset, std::string_view key) const;
   Coverage CoverageOf(const Copy* copy) const;

@@ -86,11 +86,14 @@ Status Writer::Impl::Transact(const Collection& collection, Kind kind, Body body
     return Error(StatusCode::kNotFound, "no copy of {}", CollectionName(collection));
   }
   CopyRecord next = found->second;
+  changed.Reset();
   const auto attempt = [&]() -> Status {
     ASSIGN_OR_RETURN(WriteTxn txn, Begin());
     if (Status status = body(txn, next); !status.ok()) return status;
     if (kind == Kind::kLayout) RETURN_IF_ERROR(BumpLayout(txn));
     RETURN_IF_ERROR(txn.Put(environment.copies, CopyKey(next.id), EncodeCopyRecord(next)));
+    changed.txn = txn.id();
+    if (changed.any()) environment.feeds.Announce(changed);
     return txn.Commit();
   };
   if (Status status = attempt(); !status.ok()) return Failed(status, found->second);
@@ -169,8 +172,8 @@ Status Writer::Impl::Erase(WriteTxn& txn, CopyRecord& record) {
 
 Status Writer::Impl::Edit(GenerationEdit& edit, std::string_view key, std::string_view record,
                           Notice* notice) {
-  ASSIGN_OR_RETURN(const bool changed, record.empty() ? edit.Remove(key) : edit.Put(key, record));
-  if (changed && notice != nullptr) notice->Add(key, record.empty());
+  ASSIGN_OR_RETURN(const bool differs, record.empty() ? edit.Remove(key) : edit.Put(key, record));
+  if (differs && notice != nullptr) notice->Add(key, record.empty());
   return OkStatus();
 }
 
@@ -206,7 +209,8 @@ Status Writer::Impl::EditCut(WriteTxn& txn, CopyRecord& record, std::span<const 
     return Error(StatusCode::kFailedPrecondition, "no generation of {}: begin a load",
                  CollectionName(record.collection));
   }
-  GenerationEdit edit(txn, environment.slots.Dbi(target->slot), *target);
+  GenerationEdit edit(txn, environment.slots.Dbi(target->slot), *target,
+                      record.loading ? nullptr : &changed);
   RETURN_IF_ERROR(EditStaged(txn, edit, record, notice));
   RETURN_IF_ERROR(EditAll(edit, changes, notice));
   return DropStaged(txn, record);
@@ -316,7 +320,7 @@ Status Writer::Load(const Collection& collection, std::span<const Change> change
                        CollectionName(collection));
         }
         GenerationEdit edit(txn, impl_->environment.slots.Dbi(record.loading->slot),
-                            *record.loading);
+                            *record.loading, nullptr);
         return impl_->EditAll(edit, changes, nullptr);
       });
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/cache/cache.h"
+#include "agent/cache/commit_feed.h"
 #include "agent/cache/environment.h"
 #include "agent/cache/generation_edit.h"
 #include "agent/cache/layout.h"
@@ -39,6 +40,7 @@ struct Writer::Impl {
   std::uint32_t next_id = 0;
   bool staging_is_foreign = false;  // left by an earlier process: the next transaction clears it
   std::string buffer = {};          // one record
+  ChangedPlaces changed = {};       // by the transaction under way, in a readable generation
 
   common::StatusOr<common::lmdb::WriteTxn> Begin();
   common::Status BumpLayout(common::lmdb::WriteTxn& txn);

@@ -178,6 +178,19 @@ const CommandSpec* CommandTable::FindByName(std::string_view name) const {
 }
 
 const CommandSpec* CommandTable::Find(Args args) const {
+  const std::string_view name = args[0];
+  if (name == std::string_view(last_.name.data(), last_.size)) return last_.spec;
+  const CommandSpec* spec = FindAnew(args);
+  const bool alone = spec != nullptr && (spec->flags & kContainer) == 0 &&
+                     spec->name.size() == name.size();  // not a subcommand
+  if (alone && name.size() <= last_.name.size()) {
+    last_ = {.size = name.size(), .spec = spec};
+    name.copy(last_.name.data(), name.size());
+  }
+  return spec;
+}
+
+const CommandSpec* CommandTable::FindAnew(Args args) const {
   if (args[0].find('|') != std::string_view::npos) return nullptr;
   const CommandSpec* spec = FindByName(args[0]);
   if (spec == nullptr || (spec->flags & kContainer) == 0 || args.size() < 2) return spec;

@@ -1,9 +1,11 @@
 // CommandTable: every command this socket knows, as data. Dispatch, arity errors, COMMAND and the
 // reference in docs/redis-commands.md come from the one array in command_table.cc.
 //
-// Thread: any; immutable.  Lifetime: specs are static; a table indexes them by name.
+// Thread: the specs any, a table its loop's.  Lifetime: specs are static; a table indexes them by
+// name.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -70,6 +72,15 @@ class CommandTable {
   static std::size_t IndexOf(const CommandSpec& spec);
 
  private:
+  // Clients say the same again and again: the name found last, as it was spelled.
+  struct Last {
+    std::array<char, 16> name = {};
+    std::size_t size = 0;
+    const CommandSpec* spec = nullptr;
+  };
+  const CommandSpec* FindAnew(Args args) const;
+
+  mutable Last last_;
   std::unordered_map<std::string_view, const CommandSpec*> by_name_;
 };
 

@@ -47,8 +47,9 @@ void MGet(Session& session, Args args) {
   RespWriter reply = session.reply();
   const std::size_t begin = reply.out().size();
   reply.Array(args.size() - 1);
-  for (const std::string_view key : args.subspan(1)) {
-    KeyRead read = ReadKey(session, *reader, key, /*name_key=*/true);
+  for (std::size_t i = 1; i < args.size(); ++i) {
+    if (i % kPrefetchedKeysMax == 1) PrefetchKeys(*reader, args.subspan(i));
+    KeyRead read = ReadKey(session, *reader, args[i], /*name_key=*/true);
     const std::size_t size = reply.out().size() - begin;
     if (read.error.empty() && size > session.services().output.max / 2) {
       read.error = fmt::format("TOOBIG reply of more than {} bytes; ask for fewer keys", size);

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "agent/server/resp_errors.h"
 #include "common/limits.h"
 
@@ -74,6 +77,17 @@ std::optional<KeyRef> SplitKey(std::string_view client_key, std::string& error) 
     return std::nullopt;
   }
   return ref;
+}
+
+void PrefetchKeys(const Reader& reader, std::span<const std::string_view> client_keys) {
+  std::array<KeyRef, kPrefetchedKeysMax> keys;
+  std::size_t count = 0;
+  for (const std::string_view key : client_keys.first(std::min(client_keys.size(), keys.size()))) {
+    const std::size_t slash = key.find('/');
+    if (slash == std::string_view::npos) continue;  // who reads it says that it is no key
+    keys[count++] = {key.substr(0, slash), key.substr(slash + 1)};
+  }
+  reader.Prefetch({keys.data(), count});
 }
 
 KeyRead ReadKey(Session& session, const Reader& reader, std::string_view client_key,

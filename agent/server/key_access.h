@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,13 +13,11 @@
 
 namespace agent {
 
-struct KeyRef {
-  std::string_view dataset;
-  std::string_view key;
-};
-
 // Splits at the first '/'. Absent, with `error` set: not a key.
 std::optional<KeyRef> SplitKey(std::string_view client_key, std::string& error);
+
+// A hint that these keys, as clients name them, are read next; see Reader::Prefetch.
+void PrefetchKeys(const Reader& reader, std::span<const std::string_view> client_keys);
 
 // What a read of one key came to. A key that has expired counts as absent.
 struct KeyRead {

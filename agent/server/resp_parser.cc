@@ -114,6 +114,13 @@ RespParser::Result RespParser::Next(std::string_view bytes) {
   return step == Step::kOverLimit ? Result::kOverLimit : Result::kProtocolError;
 }
 
+void RespParser::Reset() {
+  state_ = State::kStart;
+  position_ = 0;
+  searched_ = 0;
+  dropping_ = false;
+}
+
 bool RespParser::TakeLine(std::string_view& line) {
   const std::size_t end = bytes_.find('\n', std::max(position_, searched_));
   if (end == std::string_view::npos) {
@@ -148,6 +155,7 @@ RespParser::Step RespParser::Start() {
   }
   pieces_.clear();
   arguments_.clear();
+  unquoted_.clear();
   return multibulk ? StartMultibulk(line) : StartInline(line);
 }
 
@@ -223,7 +231,6 @@ RespParser::Step RespParser::FinishMultibulk() {
 }
 
 RespParser::Step RespParser::StartInline(std::string_view line) {
-  unquoted_.clear();
   std::size_t at = 0;
   for (;;) {
     while (at < line.size() && IsSpace(line[at])) ++at;

@@ -41,7 +41,11 @@ class RespParser {
   // How many bytes of the last Next are dealt with; also after kNeedMore.
   std::size_t consumed() const { return consumed_; }
   std::span<const std::string_view> arguments() const { return arguments_; }
+  // The arguments lie in the parser, not in the bytes: the next Next ends them.
+  bool owns_arguments() const { return !unquoted_.empty(); }
   const std::string& error() const { return error_; }
+  // Forgets how far it had come in what no Next has consumed.
+  void Reset();
 
  private:
   enum class State { kStart, kBulkHeader, kBulkBody };

@@ -6,27 +6,14 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
+#include "agent/cache/counter.h"
+
 namespace agent {
-
-class Counter {
- public:
-  void Add(std::uint64_t amount = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
-  }
-  void Subtract(std::uint64_t amount = 1) {
-    value_.store(value_.load(std::memory_order_relaxed) - amount, std::memory_order_relaxed);
-  }
-  std::uint64_t Get() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
 
 // What became of one key that a command read.
 enum class ReadResult {
@@ -48,11 +35,12 @@ class LatencyHistogram {
   static constexpr std::array<double, 16> kBoundsSeconds = {
       1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 5e-2, 0.25, 1};
 
-  void Add(std::chrono::nanoseconds time) {
-    const double seconds = std::chrono::duration<double>(time).count();
+  // `count` things took `time` together; each counts with its share.
+  void Add(std::chrono::nanoseconds time, std::uint64_t count) {
+    const double seconds = std::chrono::duration<double>(time).count() / static_cast<double>(count);
     std::size_t bucket = 0;
     while (bucket < kBoundsSeconds.size() && seconds > kBoundsSeconds[bucket]) ++bucket;
-    counts_[bucket].Add();
+    counts_[bucket].Add(count);
     sum_nanoseconds_.Add(static_cast<std::uint64_t>(time.count()));
   }
   std::uint64_t count(std::size_t bucket) const { return counts_[bucket].Get(); }
@@ -73,7 +61,7 @@ inline constexpr std::size_t kCommandsMax = 96;
 
 struct ServerStats {
   std::array<CommandStats, kCommandsMax> commands;  // by CommandTable::IndexOf
-  LatencyHistogram read_latency;                    // of each read command
+  LatencyHistogram read_latency;  // of read commands; of a pipeline each has its share
   Counter commands_total;
   Counter unknown_commands;
   Counter protocol_errors;

@@ -16,6 +16,7 @@
 
 #include "agent/cache/agent_status.h"
 #include "agent/cache/cache.h"
+#include "agent/server/command_batch.h"
 #include "agent/server/command_table.h"
 #include "agent/server/scan_cursors.h"
 #include "agent/server/server_stats.h"
@@ -77,6 +78,7 @@ struct Services {
   std::function<void(std::uint64_t id, std::uint64_t ticket, std::vector<SocketWrite>)> submit;
   std::function<std::size_t()> cache_bytes;
   CommandTable commands = {};
+  CommandBatch batch = {};  // of the session that handles its input
   ScanCursors cursors = ScanCursors(common::kScanCursorsMax);
   ServerStats stats = {};
   std::mt19937_64 random{std::random_device()()};   // for RANDOMKEY

@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "agent/server/key_access.h"
 #include "agent/server/resp_errors.h"
 #include "common/limits.h"
 
@@ -80,26 +81,54 @@ void Session::Touch() {
 // Returns how many of the bytes are dealt with.
 std::size_t Session::Handle(std::string_view bytes) {
   std::size_t done = 0;
+  CommandBatch& batch = services_.batch;
   for (;;) {
     blocked_ = !quit_ && over_soft_limit();
-    if (quit_ || blocked_) return quit_ ? bytes.size() : done;
-    switch (parser_.Next(bytes.substr(done))) {
-      case RespParser::Result::kNeedMore:
-        return done + parser_.consumed();
-      case RespParser::Result::kCommand:
-        blocked_ = !Dispatch(parser_.arguments());
-        if (blocked_) return done;
-        break;
-      case RespParser::Result::kOverLimit:
-        Reject(nullptr, parser_.error());
-        break;
-      case RespParser::Result::kProtocolError:
-        services_.stats.protocol_errors.Add();
-        reply().Error(parser_.error());
-        quit_ = true;
-        break;
-    }
-    done += parser_.consumed();
+    if (blocked_) return done;
+    batch.Fill(bytes.substr(done), parser_, services_.commands);
+    done += HandleBatch(batch);
+    if (quit_) return bytes.size();
+    if (blocked_ || batch.needs_more()) return done;
+  }
+}
+
+std::size_t Session::HandleBatch(const CommandBatch& batch) {
+  if (batch.items().empty()) return batch.consumed();
+  client_.last_used = services_.clock.Now();
+  reads_ = 0;
+  std::size_t done = 0;
+  if (batch.lone_keys().size() > 1) {
+    const auto reader = services_.snapshot.Take();  // a failure is told by who reads
+    if (reader.ok()) PrefetchKeys(**reader, batch.lone_keys());
+  }
+  for (const CommandBatch::Item& item : batch.items()) {
+    blocked_ = over_soft_limit();
+    if (!blocked_) HandleItem(batch, item);
+    if (blocked_) parser_.Reset();  // what was parsed ahead will be parsed again
+    if (blocked_ || quit_) break;
+    done = item.end;
+  }
+  if (reads_ > 0) {
+    services_.stats.read_latency.Add(services_.clock.Now() - client_.last_used, reads_);
+  }
+  return blocked_ ? done : batch.consumed();
+}
+
+void Session::HandleItem(const CommandBatch& batch, const CommandBatch::Item& item) {
+  switch (item.result) {
+    case RespParser::Result::kNeedMore:
+      break;
+    case RespParser::Result::kCommand:
+      blocked_ = !Dispatch(item.spec, batch.ArgsOf(item));
+      break;
+    case RespParser::Result::kOverLimit:
+      Reject(nullptr, parser_.error());
+      break;
+    case RespParser::Result::kProtocolError:
+      services_.stats.protocol_errors.Add();
+      reply().Error(parser_.error());
+      quit_ = true;
+      break;
   }
 }
 
@@ -137,8 +166,7 @@ bool Session::MustWait(const CommandSpec& spec) const {
   return (spec.flags & (kWrite | kUnordered)) == 0;
 }
 
-bool Session::Dispatch(Args args) {
-  const CommandSpec* spec = services_.commands.Find(args);
+bool Session::Dispatch(const CommandSpec* spec, Args args) {
   if (const auto refusal = Refusal(args, spec)) {
     Reject(spec, *refusal);
     return true;
@@ -154,17 +182,13 @@ bool Session::Dispatch(Args args) {
 }
 
 void Session::Run(const CommandSpec& spec, Args args) {
-  const common::MonotonicTime begin = services_.clock.Now();
   services_.stats.commands[CommandTable::IndexOf(spec)].calls.Add();
-  client_.last_used = begin;
   client_.last_command = spec.name;
   if (spec.write != nullptr) return RunWrite(spec, args);
   const CommandSpec* outer = std::exchange(running_, &spec);
   spec.handler(*this, args);
   running_ = outer;
-  if ((spec.flags & kReadOnly) != 0) {
-    services_.stats.read_latency.Add(services_.clock.Now() - begin);
-  }
+  if ((spec.flags & kReadOnly) != 0) ++reads_;
 }
 
 void Session::RunWrite(const CommandSpec& spec, Args args) {

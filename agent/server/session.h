@@ -11,10 +11,12 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "agent/server/command_batch.h"
 #include "agent/server/command_table.h"
 #include "agent/server/reply_queue.h"
 #include "agent/server/resp_parser.h"
@@ -104,8 +106,11 @@ class Session final : public Subscriber {
 
  private:
   std::size_t Handle(std::string_view bytes);
+  // Handles the commands that were parsed ahead; returns how many of their bytes are dealt with.
+  std::size_t HandleBatch(const CommandBatch& batch);
+  void HandleItem(const CommandBatch& batch, const CommandBatch::Item& item);
   // False: the command must wait.
-  bool Dispatch(Args args);
+  bool Dispatch(const CommandSpec* spec, Args args);
   // Why a call cannot be taken at all; `spec` is null for unknown names.
   std::optional<std::string> Refusal(Args args, const CommandSpec* spec) const;
   bool MustWait(const CommandSpec& spec) const;
@@ -135,8 +140,9 @@ class Session final : public Subscriber {
   std::set<std::string, std::less<>> channels_;
   std::set<std::string, std::less<>> patterns_;
   std::size_t unsent_ = 0;
-  bool blocked_ = false;  // kept_ may hold whole commands that must wait
-  bool quit_ = false;     // no further command is handled
+  std::uint64_t reads_ = 0;  // commands run since their time was last counted
+  bool blocked_ = false;     // kept_ may hold whole commands that must wait
+  bool quit_ = false;        // no further command is handled
   bool input_ended_ = false;
   bool touched_ = false;  // listed in services_.touched
 };

@@ -25,6 +25,7 @@ struct Options {
   std::size_t keys = 1000;
   std::size_t value_bytes = 3;
   std::size_t clients_max = common::kClientsMax;
+  std::size_t index_bytes = 64 * common::kMiB;
 };
 
 // Keys as redis-benchmark makes them: "key:000000000042".
@@ -70,7 +71,7 @@ common::Status Serve(const Options& options) {
   StatusBoard board;
   Describe(board, options, clock);
   ASSIGN_OR_RETURN(auto cache, Cache::Open({.dir = options.dir, .service = "tester"}));
-  ASSIGN_OR_RETURN(auto reader, cache->MakeReader());
+  ASSIGN_OR_RETURN(auto reader, cache->MakeReader(options.index_bytes));
   ASSIGN_OR_RETURN(auto counting_reader, cache->MakeReader());
 
   // The port needs the writer, which needs the server's listener, which needs a port.
@@ -117,6 +118,7 @@ int main(int argc, char** argv) {
   app.add_option("--keys", options.keys, "keys in each dataset");
   app.add_option("--value-bytes", options.value_bytes, "size of each value");
   app.add_option("--clients-max", options.clients_max, "connections at most");
+  app.add_option("--index-bytes", options.index_bytes, "memory of the index; 0: none");
   CLI11_PARSE(app, argc, argv);
   std::filesystem::remove_all(options.dir);
   const common::Status status = agent::Serve(options);
