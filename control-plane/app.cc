@@ -64,8 +64,9 @@ App::~App() {
 common::Status App::Start() {
   RETURN_IF_ERROR(OpenStore());
   hub_.emplace(HubOptions{}, clock_, *store_, log_);
-  committer_.emplace(CommitterOptions{.tombstone_retention = options_.tombstone_retention}, clock_,
-                     *store_, *hub_);
+  committer_.emplace(CommitterOptions{.tombstone_retention = options_.tombstone_retention,
+                                      .tombstones_max = options_.tombstones_max},
+                     clock_, *store_, *hub_);
   RETURN_IF_ERROR(ReadManifests());
   RETURN_IF_ERROR(Serve());
   if (manifests_) manifests_->Start();
@@ -96,7 +97,7 @@ common::Status App::Serve() {
   ASSIGN_OR_RETURN(const auto credentials, MakeCredentials(options_));
   discovery_.emplace(DiscoveryOptions{.trust = trust_}, *hub_);
   publish_.emplace(trust_, *committer_, *store_, clock_, log_, metrics_);
-  reader_.emplace(trust_, *store_);
+  reader_.emplace(trust_, *store_, clock_);
   admin_.emplace(trust_, AdminRights(!options_.insecure, options_.admin_services), clock_, *store_,
                  *committer_, [this](const auto& done) { done(hub_->Status()); });
   grpc::EnableDefaultHealthCheckService(true);

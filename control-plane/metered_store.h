@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/metrics.h"
+#include "control-plane/store/backup.h"
 #include "control-plane/store/store.h"
 
 namespace cp {
@@ -23,7 +24,9 @@ class MeteredStore final : public Store {
         batches_(metrics.AddCounter("tributary_control_plane_commit_batches_total",
                                     "Batches in committed groups")),
         failures_(metrics.AddCounter("tributary_control_plane_commit_failures_total",
-                                     "Commits that failed and changed nothing")) {}
+                                     "Commits that failed and changed nothing")),
+        expired_(metrics.AddCounter("tributary_control_plane_expired_entries_total",
+                                    "Entries that expired and became tombstones")) {}
 
   Epoch epoch() const override { return store_->epoch(); }
   common::StatusOr<std::vector<Outcome>> Commit(const Group& group) override {
@@ -44,13 +47,23 @@ class MeteredStore final : public Store {
                                  std::size_t budget) override {
     return store_->Compact(before_ms, count_max, budget);
   }
+  common::StatusOr<Expired> Expire(std::int64_t now_ms, std::size_t count_max) override {
+    auto expired = store_->Expire(now_ms, count_max);
+    if (expired.ok()) expired_.Increment(static_cast<double>(expired->entries));
+    return expired;
+  }
+  std::optional<std::int64_t> next_expiry_ms() const override { return store_->next_expiry_ms(); }
   std::size_t bytes_used() const override { return store_->bytes_used(); }
+  common::StatusOr<std::unique_ptr<BackupReader>> OpenBackup(std::int64_t now_ms) const override {
+    return store_->OpenBackup(now_ms);
+  }
 
  private:
   const std::unique_ptr<Store> store_;
   common::Histogram& seconds_;
   common::Counter& batches_;
   common::Counter& failures_;
+  common::Counter& expired_;
 };
 
 }  // namespace cp

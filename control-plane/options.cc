@@ -92,6 +92,8 @@ std::vector<common::Option> OptionTable(Options& o) {
        "YAML files of Datasets and Subscriptions, watched for changes"},
       {"Data", "tombstone-retention", &o.tombstone_retention, "DURATION",
        "How long removals and withdrawn datasets are kept; agents away longer load afresh"},
+      {"Data", "tombstones-max", &o.tombstones_max, "COUNT",
+       "How many removals are kept per dataset, the latest ones; whichever limit is reached first"},
       {"Data",
        "store",
        &o.store,
@@ -119,6 +121,7 @@ Status CheckOptions(const Options& options) {
   if (options.tombstone_retention < std::chrono::seconds(1)) {
     return InvalidArgument("--tombstone-retention must be at least 1s");
   }
+  if (options.tombstones_max < 1) return InvalidArgument("--tombstones-max must be at least 1");
   if (options.data_dir.empty()) return InvalidArgument("--data-dir must not be empty");
   return common::OkStatus();
 }

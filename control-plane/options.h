@@ -19,7 +19,8 @@ struct Options {
   common::ByteSize max_map_size{64ULL << 30};  // address space, not memory
   std::string manifests;                       // empty: none
   std::chrono::milliseconds tombstone_retention = std::chrono::hours(24);
-  std::vector<std::string> admin_services;  // patterns
+  std::uint64_t tombstones_max = 10'000'000;  // per dataset
+  std::vector<std::string> admin_services;    // patterns
 
   std::string tls_cert, tls_key, tls_client_ca;  // all or none
   bool insecure = false;

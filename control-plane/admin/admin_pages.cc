@@ -18,13 +18,10 @@ std::int64_t MillisBetween(common::MonotonicTime from, common::MonotonicTime to)
 
 json CopyJson(const CopyRow& row, common::MonotonicTime now) {
   const bool proven = row.proven_at != common::MonotonicTime{};
-  return {{"dataset", row.dataset},
-          {"prefix", row.prefix},
-          {"state", row.state},
-          {"revision", row.revision},
-          {"head", row.head},
-          {"lag", row.head > row.revision ? row.head - row.revision : 0},
-          {"age_ms", proven ? MillisBetween(row.proven_at, now) : -1},
+  return {{"dataset", row.dataset}, {"prefix", row.prefix},
+          {"state", row.state},     {"revision", row.revision},
+          {"head", row.head},       {"lag", row.head > row.revision ? row.head - row.revision : 0},
+          {"lag_ms", row.lag_ms},   {"age_ms", proven ? MillisBetween(row.proven_at, now) : -1},
           {"digest", row.digest}};
 }
 
@@ -62,6 +59,7 @@ common::StatusOr<std::string> DatasetsPage(const Store& store) {
                         {"consumers", declared.object.consumers},
                         {"revision", shown.head},
                         {"floor", shown.floor},
+                        {"tombstones", shown.tombstones},
                         {"entries", shown.entries},
                         {"bytes", shown.bytes},
                         {"digest", common::FormatDigest(shown.digest)}});

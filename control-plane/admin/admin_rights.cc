@@ -20,11 +20,23 @@ bool HeldByOther(const std::map<std::string, Declared<T>, std::less<>>& declared
 
 }  // namespace
 
+bool AdminRights::IsAdmin(std::string_view caller) const {
+  return !enforce_ || std::ranges::any_of(admins_, [&](const std::string& pattern) {
+    return common::ServiceMatches(pattern, caller);
+  });
+}
+
+common::Status AdminRights::CheckMayBackUp(std::string_view caller) const {
+  if (IsAdmin(caller)) return common::OkStatus();
+  return common::Error(common::StatusCode::kPermissionDenied,
+                       "a backup holds every dataset: {} may not take one, only a service that "
+                       "--admin-service of the control plane names",
+                       caller);
+}
+
 common::Status AdminRights::CheckMayChange(std::string_view caller, const DeclarationChange& change,
                                            const Catalog& catalog) const {
-  const bool admin = std::ranges::any_of(
-      admins_, [&](const std::string& pattern) { return common::ServiceMatches(pattern, caller); });
-  if (!enforce_ || admin) return common::OkStatus();
+  if (IsAdmin(caller)) return common::OkStatus();
   const bool held_by_other = change.kind == "Dataset"
                                  ? HeldByOther(catalog.datasets, change.name, caller)
                                  : HeldByOther(catalog.subscriptions, change.name, caller);

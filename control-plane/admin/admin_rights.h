@@ -23,8 +23,12 @@ class AdminRights {
   // the subscriptions of itself, before and after the change; an admin everything.
   common::Status CheckMayChange(std::string_view caller, const DeclarationChange& change,
                                 const Catalog& catalog) const;
+  // A backup holds every dataset: only an admin may take one.
+  common::Status CheckMayBackUp(std::string_view caller) const;
 
  private:
+  bool IsAdmin(std::string_view caller) const;
+
   const bool enforce_;
   const std::vector<std::string> admins_;
 };

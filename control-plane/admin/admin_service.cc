@@ -1,10 +1,10 @@
 #include "control-plane/admin/admin_service.h"
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "common/rpc/status.h"
+#include "control-plane/admin/status_rows.h"
 
 namespace cp {
 namespace {
@@ -64,6 +64,8 @@ std::string Describe(const Declared<T>& declared, const std::optional<DatasetSta
     json["status"]["entries"] = state->entries;
     json["status"]["bytes"] = state->bytes;
     json["status"]["digest"] = common::FormatDigest(state->digest);
+    json["status"]["floor"] = state->floor;
+    json["status"]["tombstones"] = state->tombstones;
   }
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -93,35 +95,11 @@ void ListSubscriptions(const Catalog& catalog, const std::string& name,
   }
 }
 
-std::int64_t MillisBetween(common::MonotonicTime from, common::MonotonicTime to) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(to - from).count();
-}
-
 void FillHub(const HubStatus& status, const std::string& only, common::MonotonicTime now,
              tributary::v1::StatusResponse& response) {
-  for (const AgentRow& row : status.agents) {
-    tributary::v1::AgentStatus& agent = *response.add_agents();
-    agent.set_service(row.service);
-    agent.set_instance(row.instance);
-    agent.set_peer(row.peer);
-    agent.set_user_agent(row.user_agent);
-    agent.set_connected_ms(MillisBetween(row.connected_since, now));
-    agent.set_unacked_bytes(row.unacked_bytes);
-  }
+  for (const AgentRow& row : status.agents) FillAgent(row, now, *response.add_agents());
   for (const CopyRow& row : status.copies) {
-    if (!only.empty() && row.dataset != only) continue;
-    tributary::v1::CopyStatus& copy = *response.add_copies();
-    copy.set_service(row.service);
-    copy.set_instance(row.instance);
-    copy.set_dataset(row.dataset);
-    copy.set_prefix(row.prefix);
-    copy.set_state(row.state);
-    copy.set_revision(row.revision);
-    copy.set_head(row.head);
-    copy.set_lag(row.head > row.revision ? row.head - row.revision : 0);
-    const bool proven = row.proven_at != common::MonotonicTime{};
-    copy.set_age_ms(proven ? MillisBetween(row.proven_at, now) : -1);
-    copy.set_digest(row.digest);
+    if (only.empty() || row.dataset == only) FillCopy(row, now, *response.add_copies());
   }
 }
 
@@ -220,15 +198,7 @@ common::Status AdminService::FillDatasets(const std::string& only,
   for (const auto& [name, declared] : catalog->datasets) {
     if (!only.empty() && name != only) continue;
     ASSIGN_OR_RETURN(const std::optional<DatasetState> state, view->Dataset(name));
-    tributary::v1::DatasetStatus& row = *response.add_datasets();
-    row.set_name(name);
-    row.set_owner(declared.object.owner);
-    if (!state) continue;
-    row.set_revision(state->head);
-    row.set_entries(state->entries);
-    row.set_bytes(state->bytes);
-    row.set_digest(common::FormatDigest(state->digest));
-    row.set_floor(state->floor);
+    FillDataset(name, declared.object.owner, state, *response.add_datasets());
   }
   if (only.empty() || response.datasets_size() > 0) return OkStatus();
   return NotDeclared("Dataset", only);
@@ -246,6 +216,27 @@ grpc::ServerUnaryReactor* AdminService::Status(grpc::CallbackServerContext* cont
     reactor->Finish(grpc::Status::OK);
   });
   return reactor;
+}
+
+grpc::ServerUnaryReactor* AdminService::Verify(grpc::CallbackServerContext* context,
+                                               const tributary::v1::VerifyRequest* request,
+                                               tributary::v1::VerifyResponse* response) {
+  common::Status status = common::CallIdentity(*context, trust_).status();
+  if (status.ok()) status = FillVerify(store_, *request, *response);
+  if (!status.ok()) return Finish(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  ask_hub_([this, reactor, request, response](const HubStatus& hub) {
+    FillVerifyCopies(hub, *request, clock_.Now(), *response);
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+BackupReactor* AdminService::Backup(grpc::CallbackServerContext* context,
+                                    const tributary::v1::BackupRequest*) {
+  const auto caller = common::CallIdentity(*context, trust_);
+  const common::Status refused = caller.ok() ? rights_.CheckMayBackUp(*caller) : caller.status();
+  return StartBackup(refused, store_, clock_.UnixMillis(), backups_);
 }
 
 }  // namespace cp

@@ -1,4 +1,4 @@
-// AdminService: tributary.v1.Admin – declarations and status, for tributaryctl.
+// AdminService: tributary.v1.Admin – declarations, status and backups, for tributaryctl.
 //
 // Thread: gRPC's; each call is answered by the committer's or the hub's thread.
 // Lifetime: what it is given outlives it; it outlives the gRPC server.
@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/rpc/identity.h"
 #include "control-plane/admin/admin_rights.h"
+#include "control-plane/admin/backup_stream.h"
 #include "control-plane/fanout/hub.h"
 #include "control-plane/store/committer.h"
 #include "tributary/v1/admin.grpc.pb.h"
@@ -35,6 +36,11 @@ class AdminService final : public tributary::v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context,
                                    const tributary::v1::StatusRequest* request,
                                    tributary::v1::StatusResponse* response) override;
+  grpc::ServerUnaryReactor* Verify(grpc::CallbackServerContext* context,
+                                   const tributary::v1::VerifyRequest* request,
+                                   tributary::v1::VerifyResponse* response) override;
+  BackupReactor* Backup(grpc::CallbackServerContext* context,
+                        const tributary::v1::BackupRequest* request) override;
 
  private:
   common::Status CheckChanges(const grpc::CallbackServerContext& context,
@@ -48,6 +54,7 @@ class AdminService final : public tributary::v1::Admin::CallbackService {
   const Store& store_;
   Committer& committer_;
   const AskHub ask_hub_;
+  BackupGate backups_;
 };
 
 }  // namespace cp

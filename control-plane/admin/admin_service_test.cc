@@ -40,7 +40,7 @@ class AdminServiceTest : public testing::Test {
     admin_ = std::make_unique<AdminService>(
         common::Trust::kMetadata, AdminRights(/*enforce=*/true, {"ops"}), clock_, *store_,
         *committer_, [this](std::function<void(HubStatus)> done) { done(hub_); });
-    reader_ = std::make_unique<ReaderService>(common::Trust::kMetadata, *store_);
+    reader_ = std::make_unique<ReaderService>(common::Trust::kMetadata, *store_, clock_);
     const std::string address = "unix:" + dir_ + "/grpc.sock";
     server_ = grpc::ServerBuilder()
                   .AddListeningPort(address, grpc::InsecureServerCredentials())

@@ -12,16 +12,22 @@ using common::OkStatus;
 using tributary::v1::ReadEntry;
 using tributary::v1::ScanResponse;
 
-void Fill(const Stored& stored, ReadEntry& entry) {
+// False: it has expired, and is not filled.
+bool Fill(const Stored& stored, std::int64_t now_ms, ReadEntry& entry) {
   const common::EntryView view = common::EntryOfResource(stored.resource);
+  if (HasExpired(view, now_ms)) return false;
   entry.set_found(true);
   entry.set_value(std::string(view.value));
   entry.set_revision(stored.version.revision);
   entry.set_published_at_ms(view.published_at_ms);
   entry.set_content_type(std::string(view.content_type));
+  entry.set_expires_at_ms(view.expires_at_ms);
+  entry.set_epoch(common::FormatEpoch(stored.version.epoch));
+  return true;
 }
 
-common::Status GetAll(const Store& store, const tributary::v1::GetRequest& request,
+common::Status GetAll(const Store& store, std::int64_t now_ms,
+                      const tributary::v1::GetRequest& request,
                       tributary::v1::GetResponse& response) {
   if (static_cast<std::size_t>(request.keys_size()) > common::kReaderKeysMax) {
     return common::InvalidArgument("{} keys in one read, at most {} are allowed",
@@ -38,7 +44,7 @@ common::Status GetAll(const Store& store, const tributary::v1::GetRequest& reque
     RETURN_IF_ERROR(common::ValidateKey(key));
     if (!state) continue;
     ASSIGN_OR_RETURN(const std::optional<Stored> stored, view->Get(state->id, key));
-    if (stored) Fill(*stored, entry);
+    if (stored) (void)Fill(*stored, now_ms, entry);
     bytes += entry.value().size() + key.size();
     if (bytes > common::kReaderBytesMax) {
       return absl::OutOfRangeError("the values are too big for one read; ask for fewer keys");
@@ -51,8 +57,9 @@ common::Status GetAll(const Store& store, const tributary::v1::GetRequest& reque
 // does not keep old pages alive. Deletes itself when gRPC is done with it.
 class ScanReactor final : public grpc::ServerWriteReactor<ScanResponse> {
  public:
-  ScanReactor(const Store& store, tributary::v1::ScanRequest request)
+  ScanReactor(const Store& store, const common::Clock& clock, tributary::v1::ScanRequest request)
       : store_(store),
+        clock_(clock),
         request_(std::move(request)),
         left_(request_.limit() == 0 ? UINT64_MAX : request_.limit()) {
     Continue();
@@ -77,17 +84,22 @@ class ScanReactor final : public grpc::ServerWriteReactor<ScanResponse> {
     ASSIGN_OR_RETURN(const std::optional<DatasetState> state, view->Dataset(request_.dataset()));
     if (!state || left_ == 0) return OkStatus();
     std::size_t bytes = 0;
+    const std::int64_t now_ms = clock_.UnixMillis();
     return view->ScanEntries(state->id, request_.prefix(), after_, [&](const Stored& stored) {
+      after_.assign(stored.key);
       ReadEntry& entry = *message_.add_entries();
       entry.set_key(std::string(stored.key));
-      Fill(stored, entry);
-      after_.assign(stored.key);
+      if (!Fill(stored, now_ms, entry)) {
+        message_.mutable_entries()->RemoveLast();
+        return true;
+      }
       bytes += stored.resource.size();
       return --left_ > 0 && bytes < common::kResponseBytesTarget;
     });
   }
 
   const Store& store_;
+  const common::Clock& clock_;
   const tributary::v1::ScanRequest request_;
   std::uint64_t left_;
   std::string after_;
@@ -102,8 +114,8 @@ class RefusedScan final : public grpc::ServerWriteReactor<ScanResponse> {
 
 }  // namespace
 
-ReaderService::ReaderService(common::Trust trust, const Store& store)
-    : trust_(trust), store_(store) {}
+ReaderService::ReaderService(common::Trust trust, const Store& store, const common::Clock& clock)
+    : trust_(trust), store_(store), clock_(clock) {}
 
 common::Status ReaderService::CheckMayRead(const grpc::CallbackServerContext& context,
                                            const std::string& dataset) const {
@@ -115,7 +127,7 @@ grpc::ServerUnaryReactor* ReaderService::Get(grpc::CallbackServerContext* contex
                                              const tributary::v1::GetRequest* request,
                                              tributary::v1::GetResponse* response) {
   common::Status status = CheckMayRead(*context, request->dataset());
-  if (status.ok()) status = GetAll(store_, *request, *response);
+  if (status.ok()) status = GetAll(store_, clock_.UnixMillis(), *request, *response);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(common::ToGrpc(status));
   return reactor;
@@ -126,7 +138,7 @@ grpc::ServerWriteReactor<ScanResponse>* ReaderService::Scan(
   if (common::Status status = CheckMayRead(*context, request->dataset()); !status.ok()) {
     return new RefusedScan(status);
   }
-  return new ScanReactor(store_, *request);
+  return new ScanReactor(store_, clock_, *request);
 }
 
 }  // namespace cp

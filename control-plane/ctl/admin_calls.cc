@@ -1,6 +1,6 @@
 #include "control-plane/ctl/admin_calls.h"
-#include "common/rpc/status.h"
 
+#include "common/rpc/status.h"
 #include "tributary/v1/admin.grpc.pb.h"
 
 namespace ctl {
@@ -31,6 +31,21 @@ StatusOr<tributary::v1::StatusResponse> GetStatus(const Connection& connection,
   connection.Prepare(context);
   const grpc::Status status =
       tributary::v1::Admin::NewStub(connection.channel())->Status(&context, request, &response);
+  if (!status.ok()) return common::FromGrpc(status);
+  return response;
+}
+
+StatusOr<tributary::v1::VerifyResponse> GetVerified(const Connection& connection,
+                                                    const std::string& dataset,
+                                                    const std::string& key) {
+  tributary::v1::VerifyRequest request;
+  request.set_dataset(dataset);
+  request.set_key(key);
+  tributary::v1::VerifyResponse response;
+  grpc::ClientContext context;
+  connection.Prepare(context, false);
+  const grpc::Status status =
+      tributary::v1::Admin::NewStub(connection.channel())->Verify(&context, request, &response);
   if (!status.ok()) return common::FromGrpc(status);
   return response;
 }

@@ -20,4 +20,9 @@ StatusOr<std::vector<Json>> ListObjects(const Connection& connection, const std:
 StatusOr<tributary::v1::StatusResponse> GetStatus(const Connection& connection,
                                                   const std::string& dataset);
 
+// Reads the whole dataset at the control plane, or looks one `key` up (empty: none). No time limit.
+StatusOr<tributary::v1::VerifyResponse> GetVerified(const Connection& connection,
+                                                    const std::string& dataset,
+                                                    const std::string& key);
+
 }  // namespace ctl

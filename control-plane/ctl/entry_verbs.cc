@@ -1,4 +1,4 @@
-// put, read, scan, export, verify: single entries and whole datasets of the committed state.
+// put, read, scan, export: single entries and whole datasets of the committed state.
 #include <cstdio>
 #include <fstream>
 #include <functional>
@@ -293,98 +293,11 @@ class Export final : public Verb {
   std::string dataset_, file_, prefix_, format_ = "jsonl";
 };
 
-// Reads the whole dataset, sums its digest up anew and compares it with the control plane's and
-// with what it knows of the copies.
-class Verify final : public Verb {
- public:
-  void Define(CLI::App& app) override {
-    app.add_option("dataset", dataset_, "the dataset")->required();
-  }
-  Status Run(const Session& session) override {
-    // A change while it is read makes the comparison void: try again.
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      ASSIGN_OR_RETURN(const auto before, GetEntries(*session.connection, dataset_, {}));
-      const std::optional<common::Version> position =
-          common::ParseVersion(fmt::format("{}.{}", before.epoch(), before.head()));
-      if (!position) return Error(StatusCode::kInternal, "the control plane sent no epoch");
-      ASSIGN_OR_RETURN(const Sum sum, SumUp(*session.connection, position->epoch));
-      ASSIGN_OR_RETURN(const auto status, GetStatus(*session.connection, dataset_));
-      if (status.datasets_size() != 1)
-        return Error(StatusCode::kInternal, "no status of {}", dataset_);
-      const tributary::v1::DatasetStatus& state = status.datasets(0);
-      if (state.revision() == before.head()) return Compare(session, sum, state, status);
-    }
-    return Error(StatusCode::kAborted,
-                 "dataset {} changed during each of {} comparisons: try again when it is quieter",
-                 dataset_, kAttempts);
-  }
-
- private:
-  static constexpr int kAttempts = 10;
-  struct Sum {
-    common::Digest digest;
-    std::uint64_t entries = 0;
-  };
-
-  StatusOr<Sum> SumUp(const Connection& connection, common::Epoch epoch) const {
-    tributary::v1::ScanRequest request;
-    request.set_dataset(dataset_);
-    Sum sum;
-    RETURN_IF_ERROR(ScanEntries(connection, request, [&](const ReadEntry& entry) -> Status {
-      sum.digest += common::EntryHash(entry.key(), {epoch, entry.revision()}, entry.value());
-      ++sum.entries;
-      return OkStatus();
-    }));
-    return sum;
-  }
-
-  Status Compare(const Session& session, const Sum& sum, const tributary::v1::DatasetStatus& state,
-                 const tributary::v1::StatusResponse& status) const {
-    const std::string digest = common::FormatDigest(sum.digest);
-    if (digest != state.digest() || sum.entries != state.entries()) {
-      return Error(StatusCode::kDataLoss,
-                   "dataset {} at revision {}: its {} entries have digest {}, the control plane "
-                   "keeps {} for {} entries: restore it from its owner",
-                   dataset_, state.revision(), sum.entries, digest, state.digest(),
-                   state.entries());
-    }
-    std::vector<std::string> bad;
-    std::size_t proven = 0;
-    for (const auto& copy : status.copies()) {
-      if (copy.digest() == "mismatch") bad.push_back(copy.service() + " " + copy.instance());
-      if (copy.digest() == "ok") ++proven;
-    }
-    session.io.out << fmt::format(
-        "{}: {} entries at revision {}, digest {} ok; copies: {}, {} proven\n", dataset_,
-        WithThousands(sum.entries), state.revision(), digest, status.copies_size(), proven);
-    if (bad.empty()) return OkStatus();
-    return Error(StatusCode::kDataLoss, "copies of {} that differ (they reload by themselves): {}",
-                 dataset_, fmt::join(bad, ", "));
-  }
-
-  std::string dataset_;
-};
-
-// Verbs of a later release: they are known, take what they will take, and say so.
-class Later final : public Verb {
- public:
-  void Define(CLI::App& app) override { app.allow_extras(); }
-  bool needs_connection() const override { return false; }
-  Status Run(const Session&) override {
-    return Error(StatusCode::kUnimplemented,
-                 "this comes with a later release: until then stop the control plane and copy its "
-                 "--data-dir");
-  }
-};
-
 }  // namespace
 
 std::unique_ptr<Verb> MakePut() { return std::make_unique<Put>(); }
 std::unique_ptr<Verb> MakeRead() { return std::make_unique<Read>(); }
 std::unique_ptr<Verb> MakeScan() { return std::make_unique<Scan>(); }
 std::unique_ptr<Verb> MakeExport() { return std::make_unique<Export>(); }
-std::unique_ptr<Verb> MakeVerify() { return std::make_unique<Verify>(); }
-std::unique_ptr<Verb> MakeBackup() { return std::make_unique<Later>(); }
-std::unique_ptr<Verb> MakeRestore() { return std::make_unique<Later>(); }
 
 }  // namespace ctl

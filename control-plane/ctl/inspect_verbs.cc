@@ -4,8 +4,8 @@
 
 #include "common/suggest.h"
 #include "control-plane/ctl/admin_calls.h"
+#include "control-plane/ctl/copy_rows.h"
 #include "control-plane/ctl/objects.h"
-#include "control-plane/ctl/progress.h"
 #include "control-plane/ctl/table.h"
 #include "control-plane/ctl/verb.h"
 
@@ -14,59 +14,6 @@ namespace {
 
 using common::InvalidArgument;
 using common::OkStatus;
-using std::chrono::milliseconds;
-
-std::string AgeText(std::int64_t ms) {
-  return ms < 0 ? "unknown" : ShortDuration(milliseconds(ms));
-}
-
-Json ToJson(const tributary::v1::AgentStatus& agent) {
-  return {{"service", agent.service()},
-          {"instance", agent.instance()},
-          {"peer", agent.peer()},
-          {"user_agent", agent.user_agent()},
-          {"connected_ms", agent.connected_ms()},
-          {"unacked_bytes", agent.unacked_bytes()}};
-}
-
-Json ToJson(const tributary::v1::CopyStatus& copy) {
-  return {{"service", copy.service()}, {"instance", copy.instance()}, {"dataset", copy.dataset()},
-          {"prefix", copy.prefix()},   {"state", copy.state()},       {"revision", copy.revision()},
-          {"head", copy.head()},       {"lag", copy.lag()},           {"age_ms", copy.age_ms()},
-          {"digest", copy.digest()}};
-}
-
-Json ToJson(const tributary::v1::DatasetStatus& dataset) {
-  return {{"name", dataset.name()},         {"owner", dataset.owner()},
-          {"revision", dataset.revision()}, {"entries", dataset.entries()},
-          {"bytes", dataset.bytes()},       {"digest", dataset.digest()},
-          {"floor", dataset.floor()}};
-}
-
-template <class Rows>
-Json ToJsonArray(const Rows& rows) {
-  Json array = Json::array();
-  for (const auto& row : rows) array.push_back(ToJson(row));
-  return array;
-}
-
-void PrintJson(const Session& session, const Json& json) {
-  // What others sent is printed even when it is not UTF-8.
-  const auto replace = Json::error_handler_t::replace;
-  session.io.out << (session.output == Output::kYaml ? ToYaml(json)
-                                                     : json.dump(2, ' ', false, replace) + "\n");
-}
-
-std::string CopyTable(const tributary::v1::StatusResponse& status) {
-  Table table(
-      {"SERVICE", "INSTANCE", "DATASET", "PREFIX", "STATE", "REVISION", "LAG", "AGE", "DIGEST"});
-  for (const auto& copy : status.copies()) {
-    table.Add({copy.service(), copy.instance(), copy.dataset(), copy.prefix(), copy.state(),
-               std::to_string(copy.revision()), std::to_string(copy.lag()), AgeText(copy.age_ms()),
-               copy.digest()});
-  }
-  return table.Print();
-}
 
 std::string ConsistencyText(const Json& object) {
   std::string text = TextAt(object, {"spec", "consistency", "level"});
@@ -230,7 +177,7 @@ class Describe final : public Verb {
       if (service.empty() || copy.service() == service) *shown.add_copies() = copy;
     }
     session.io.out << "\nCopies: " << shown.copies_size() << '\n';
-    if (shown.copies_size() > 0) session.io.out << CopyTable(shown);
+    if (shown.copies_size() > 0) session.io.out << CopyTable(shown.copies());
     return OkStatus();
   }
 
@@ -247,7 +194,7 @@ class StatusVerb final : public Verb {
     ASSIGN_OR_RETURN(const tributary::v1::StatusResponse status,
                      GetStatus(*session.connection, dataset_));
     if (session.output == Output::kTable) {
-      session.io.out << CopyTable(status);
+      session.io.out << CopyTable(status.copies());
       return OkStatus();
     }
     PrintJson(session, {{"agents", ToJsonArray(status.agents())},

@@ -15,9 +15,9 @@ const std::vector<VerbEntry>& Verbs() {
       {"import", "Publish the records of a file", &MakeImport},
       {"export", "Write a dataset's entries as JSON lines", &MakeExport},
       {"status", "Show how far each agent's copies are", &MakeStatus},
-      {"verify", "Compare a dataset and its copies with its digest", &MakeVerify},
-      {"backup", "Back up the control plane (comes with a later release)", &MakeBackup},
-      {"restore", "Restore a backup (comes with a later release)", &MakeRestore},
+      {"verify", "Hold a dataset and every copy of it against its digest", &MakeVerify},
+      {"backup", "Write all that the control plane keeps into a file", &MakeBackup},
+      {"restore", "Make a data directory out of a backup", &MakeRestore},
       {"completion", "Print a completion script for bash, zsh or fish", &MakeCompletion},
   };
   return kVerbs;

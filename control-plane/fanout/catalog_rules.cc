@@ -43,16 +43,18 @@ std::string BigEndian(const common::Digest& digest) {
   return bytes;
 }
 
-std::string StatePayload(const common::Dataset& declared, const DatasetState& state, Epoch epoch) {
+std::string StatePayload(const common::Dataset& declared, const DatasetState& state,
+                         const Context& context) {
   tributary::v1::DatasetState out;
   out.set_dataset(declared.name);
-  out.set_epoch(common::FormatEpoch(epoch));
+  out.set_epoch(common::FormatEpoch(context.epoch));
   out.set_revision(state.head);
   out.set_entries(state.entries);
   out.set_bytes(state.bytes);
   out.set_digest(BigEndian(state.digest));
   out.set_owner(declared.owner);
   out.set_max_value_bytes(declared.max_value_bytes);
+  out.set_server_time_ms(context.now_ms);
   return out.SerializeAsString();
 }
 
@@ -174,7 +176,7 @@ common::StatusOr<NamedAnswer> StateRules::Resolve(std::string_view name, const C
   if (!state || declared == nullptr) return RemovedAnswer(name);
   NamedAnswer answer =
       ResourceAnswer(name, common::FormatVersion({.epoch = context.epoch, .revision = state->head}),
-                     common::kDatasetStateType, StatePayload(*declared, *state, context.epoch));
+                     common::kDatasetStateType, StatePayload(*declared, *state, context));
   answer.state = SentState{.dataset = *dataset, .revision = state->head};
   return answer;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "control-plane/fanout/ack_window.h"
+#include "control-plane/fanout/bucket_table.h"
 #include "control-plane/fanout/chunk_source.h"
 #include "control-plane/fanout/name_queue.h"
 #include "control-plane/fanout/subscription.h"
@@ -24,6 +25,7 @@ struct Client {
   StreamId stream = 0;
   std::string service;
   bool cursors = false;  // client feature tributary.cursor.v1: an agent
+  bool buckets = false;  // client feature tributary.buckets.v1: repair by digests
 };
 
 // What the hub works with during one event. The view is the snapshot of that event.
@@ -33,6 +35,10 @@ struct Context {
   Epoch epoch = 0;
   ChunkSource& chunks;
   WatchIndex& watches;
+  BucketTables& tables;
+  std::int64_t now_ms = 0;  // Unix time
+  // Set by whoever stops with work left, so as not to keep the hub: it will be called again.
+  bool& yielded;
 };
 
 // What a change of the catalog touched, by name.

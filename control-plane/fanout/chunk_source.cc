@@ -8,6 +8,7 @@
 namespace cp {
 namespace {
 
+constexpr std::size_t kPassedOverMax = 20'000;              // a few milliseconds
 constexpr std::size_t kTrailerBytesMax = 4 * common::kKiB;  // type, nonce, marker, control plane
 
 // A response body under construction.
@@ -126,6 +127,18 @@ common::StatusOr<ChunkPtr> ChunkSource::LoadUnknown(const CollectionView& source
                      if (!current && !body.Add(stored)) return false;
                      if (it != known.end()) known.erase(it);
                      return true;
+                   }));
+  return Finish(std::move(chunk), body);
+}
+
+common::StatusOr<ChunkPtr> ChunkSource::LoadBuckets(const CollectionView& source,
+                                                    const std::string& after,
+                                                    const common::BucketSet& wanted) const {
+  Body body(source.collection);
+  std::size_t left = kPassedOverMax;
+  ASSIGN_OR_RETURN(Chunk chunk, ScanByKey(source, after, [&](const Stored& stored) {
+                     if (!wanted.Covers(stored.key)) return --left > 0;
+                     return body.Add(stored);
                    }));
   return Finish(std::move(chunk), body);
 }

@@ -53,6 +53,9 @@ class ChunkSource {
   // `known`.
   common::StatusOr<ChunkPtr> LoadUnknown(const CollectionView& source, const std::string& after,
                                          CollectionFeed::Known& known) const;
+  // Entries in the buckets of `wanted`; passes over a bounded number of others at a time.
+  common::StatusOr<ChunkPtr> LoadBuckets(const CollectionView& source, const std::string& after,
+                                         const common::BucketSet& wanted) const;
   // Removals of all entries behind `after`.
   common::StatusOr<ChunkPtr> Retract(const CollectionView& source, const std::string& after) const;
   // Removals of the keys in `known`, as many as fit; those are erased from it.

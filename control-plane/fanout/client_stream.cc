@@ -84,6 +84,8 @@ common::Status ClientStream::Identify(const common::DeltaRequest& request) {
   node_ = *request.node;
   client_.service = node_.id;
   client_.cursors = std::ranges::find(node_.features, kCursorFeature) != node_.features.end();
+  client_.buckets =
+      std::ranges::find(node_.features, common::kBucketsFeature) != node_.features.end();
   identified_ = true;
   return common::OkStatus();
 }
@@ -231,7 +233,7 @@ common::StatusOr<std::optional<ClientStream::Ready>> ClientStream::Next(const Co
     }
   }
   for (const auto& [url, type] : types_) {
-    if (type->channel.owes_answer) return ready(*type, Outgoing());
+    if (type->channel.owes_answer && !context.yielded) return ready(*type, Outgoing());
   }
   return std::optional<Ready>();
 }

@@ -64,8 +64,9 @@ class ClientStream {
   // Null: none.
   const Proof* FindProof(std::string_view dataset) const;
 
-  bool writing = false;  // a response is under way
-  bool closing = false;  // the sink was told to close it
+  bool writing = false;     // a response is under way
+  bool closing = false;     // the sink was told to close it
+  bool continuing = false;  // the sink was told to continue it
 
  private:
   struct Type {

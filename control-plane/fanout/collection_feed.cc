@@ -9,10 +9,14 @@ void CollectionFeed::Start(Epoch epoch, const DatasetState& state,
   acked.reset();
   denied = common::StatusCode::kOk;
   last_key_.clear();
+  table.reset();
+  differing_.reset();
   const bool usable = resume && resume->epoch == epoch && resume->revision >= state.floor &&
                       resume->revision <= state.head;
   position_ = EndOf(usable ? resume->revision : state.head);
-  if (!usable) {
+  if (!usable && buckets_ && resume && !resume->last_key) {
+    phase_ = Phase::kPrepare;
+  } else if (!usable) {
     phase_ = markers_ ? Phase::kBegin : Phase::kLoad;
   } else if (resume->last_key) {
     phase_ = Phase::kLoad;
@@ -23,12 +27,43 @@ void CollectionFeed::Start(Epoch epoch, const DatasetState& state,
   }
 }
 
+void CollectionFeed::StartRepair(const DatasetState& state,
+                                 std::optional<common::BucketSet> differing) {
+  CHECK(phase_ == Phase::kAwait);
+  table.reset();
+  if (differing && differing->size() <= differing->count() / 2 && !BelowFloor(state.floor)) {
+    differing_ = std::move(differing);
+    phase_ = Phase::kRepair;
+  } else {
+    position_ = EndOf(state.head);
+    phase_ = Phase::kBegin;
+  }
+}
+
+void CollectionFeed::TableFilled(Revision from) {
+  CHECK(phase_ == Phase::kPrepare);
+  position_ = EndOf(from);
+  phase_ = Phase::kAsk;
+}
+
+void CollectionFeed::QuestionSent() {
+  CHECK(phase_ == Phase::kAsk);
+  phase_ = Phase::kAwait;
+}
+
+void CollectionFeed::RepairSent() {
+  CHECK(phase_ == Phase::kRepair);
+  phase_ = Phase::kLoad;
+}
+
 void CollectionFeed::Deny(common::StatusCode why) {
   const bool served = phase_ != Phase::kDenied;
   denied = why;
   acked.reset();
   known_.clear();
   last_key_.clear();
+  table.reset();
+  differing_.reset();
   phase_ = served && !markers_ ? Phase::kRetract : Phase::kDenied;
 }
 
@@ -45,6 +80,7 @@ void CollectionFeed::LoadSent(std::string_view last_key, bool reached_end) {
   if (phase_ == Phase::kRetract) {
     phase_ = Phase::kDenied;
   } else {
+    differing_.reset();
     phase_ = known_.empty() ? Phase::kFollow : Phase::kForget;
   }
 }
@@ -62,9 +98,15 @@ void CollectionFeed::ChangesSent(Position last, bool reached_end, Revision head)
   catching_up_ = false;
 }
 
+bool CollectionFeed::NeedsHistory() const {
+  return phase_ == Phase::kAsk || phase_ == Phase::kRepair || phase_ == Phase::kLoad ||
+         phase_ == Phase::kFollow;
+}
+
 bool CollectionFeed::HasWork() const {
   switch (phase_) {
     case Phase::kDenied:
+    case Phase::kAwait:
       return false;
     case Phase::kFollow:
       return touched_ || catching_up_;

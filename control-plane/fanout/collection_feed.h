@@ -7,17 +7,23 @@
 //             v                             v                           v
 //   kBegin (marker b1.S0) ------------> kLoad (key order) ----> kFollow (changes behind S0 …)
 //
+// A cursor that cannot be used, from an agent that knows repair by digests:
+//
+//   kPrepare (own digests) -> kAsk (question) -> kAwait -> kRepair -> kLoad (marked buckets)
+//
 // A complete marker is due whenever a scan of changes came to the end of its snapshot: only then is
 // what the client holds equal to the dataset at that head. A client without the cursor feature gets
 // no markers and starts in kLoad.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 
+#include "common/buckets.h"
 #include "common/names.h"
 #include "common/version.h"
 #include "control-plane/fanout/subscription.h"
@@ -25,10 +31,16 @@
 
 namespace cp {
 
+class BucketTable;
+
 class CollectionFeed {
  public:
   enum class Phase {
     kDenied,   // not declared or not granted: nothing to send until that changes
+    kPrepare,  // the table of digests is to be filled, a step at a time
+    kAsk,      // the question for the agent's digests is due
+    kAwait,    // the agent has been asked
+    kRepair,   // the repair markers are due
     kBegin,    // the begin marker is due
     kLoad,     // entries in key order
     kForget,   // removals of what the client knew and the load did not bring
@@ -38,17 +50,24 @@ class CollectionFeed {
   // Name → version that a foreign client says it holds, for its first load.
   using Known = std::unordered_map<std::string, std::string, TextHash, std::equal_to<>>;
 
-  CollectionFeed(common::Collection collection, bool markers)
-      : collection_(std::move(collection)), markers_(markers) {}
+  // `markers`, `buckets`: the client's features.
+  CollectionFeed(common::Collection collection, bool markers, bool buckets = false)
+      : collection_(std::move(collection)), markers_(markers), buckets_(markers && buckets) {}
 
   // Starts or starts over. `resume` is honoured if it lies in this epoch's history and not below
-  // the floor; anything else means a full load from `state.head` on.
+  // the floor; anything else means repair, if the client knows it, or a full load from
+  // `state.head` on.
   void Start(Epoch epoch, const DatasetState& state, const std::optional<common::Cursor>& resume);
+  // kAwait: the answer came. Absent: a full load.
+  void StartRepair(const DatasetState& state, std::optional<common::BucketSet> differing);
   // Access is gone, for the reason `why`. A client without markers that was being served is told
   // the removal of every entry.
   void Deny(common::StatusCode why);
 
-  // The step that Phase asks for was sent:
+  // The step that Phase asks for was done:
+  void TableFilled(Revision from);                             // kPrepare
+  void QuestionSent();                                         // kAsk
+  void RepairSent();                                           // kRepair
   void BeginSent();                                            // kBegin
   void LoadSent(std::string_view last_key, bool reached_end);  // kLoad, kRetract
   void ForgetSent();  // kForget: some or all of known() was taken
@@ -69,12 +88,17 @@ class CollectionFeed {
   bool caught_up() const { return phase_ == Phase::kFollow && !catching_up_; }
   // The tombstones it needs are gone: only a full load helps. REQUIRES: phase is kLoad or kFollow.
   bool BelowFloor(Revision floor) const { return position_ < EndOf(floor); }
+  bool NeedsHistory() const;
 
   Revision load_revision() const { return position_.revision; }  // S0; kBegin and kLoad
   const std::string& last_key() const { return last_key_; }      // kLoad, kRetract: read behind it
   Position position() const { return position_; }                // kFollow: read behind it
 
   Known& known() { return known_; }
+  // kPrepare to kAwait: its own digests, set by the reader.
+  std::shared_ptr<BucketTable> table = {};
+  // kRepair, and kLoad of a repair: the buckets that are sent; null: all.
+  const common::BucketSet* differing() const { return differing_ ? &*differing_ : nullptr; }
   // What the client has acknowledged; absent: no complete state yet.
   std::optional<Revision> acked = {};
   bool by_name = false;                                 // subscribed by its own name
@@ -84,12 +108,14 @@ class CollectionFeed {
  private:
   const common::Collection collection_;
   const bool markers_;
+  const bool buckets_;
   Phase phase_ = Phase::kDenied;
   bool catching_up_ = false;  // no complete state since Start
   bool touched_ = false;      // there may be changes behind position_
   std::string last_key_;
   Position position_;
   Known known_;
+  std::optional<common::BucketSet> differing_;
 };
 
 }  // namespace cp

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "common/entry.h"
+
 namespace cp {
 namespace {
 
@@ -26,18 +28,60 @@ Outgoing Begin(CollectionFeed& feed, Epoch epoch) {
   return out;
 }
 
+void AppendMarker(const CollectionFeed& feed, std::string_view version, std::string& out) {
+  common::AppendResourceField(common::CollectionName(feed.collection()), version,
+                              common::kEntryType, {}, out);
+}
+
+Outgoing Question(CollectionFeed& feed, Epoch epoch) {
+  std::string question;
+  AppendMarker(feed, common::FormatQuestion(epoch, feed.table->digests().count()), question);
+  feed.QuestionSent();
+  return Wrap(feed, std::make_shared<const std::string>(std::move(question)));
+}
+
+Outgoing Repair(CollectionFeed& feed, Epoch epoch) {
+  std::string markers;
+  AppendMarker(feed, common::FormatRepair({.epoch = epoch, .revision = feed.load_revision()}),
+               markers);
+  for (const auto& [name, mask] : feed.differing()->Encode(feed.collection())) {
+    common::AppendResourceField(name, mask, common::kEntryType, {}, markers);
+  }
+  Outgoing out = Wrap(feed, std::make_shared<const std::string>(std::move(markers)));
+  feed.RepairSent();
+  return out;
+}
+
+// One step of filling the table; nothing is sent.
+common::StatusOr<Outgoing> Prepare(CollectionFeed& feed, const CollectionView& source,
+                                   const Context& context) {
+  if (feed.table == nullptr) feed.table = context.tables.Get(source);
+  RETURN_IF_ERROR(feed.table->Step(source));
+  if (feed.table->complete()) {
+    feed.TableFilled(feed.table->from());
+  } else {
+    context.yielded = true;
+  }
+  return Outgoing();
+}
+
 common::StatusOr<ChunkPtr> ReadByKey(CollectionFeed& feed, const CollectionView& source,
                                      ChunkSource& chunks) {
   if (feed.phase() == Phase::kRetract) return chunks.Retract(source, feed.last_key());
+  if (feed.differing() != nullptr) {
+    return chunks.LoadBuckets(source, feed.last_key(), *feed.differing());
+  }
   if (!feed.known().empty()) return chunks.LoadUnknown(source, feed.last_key(), feed.known());
   return chunks.Load(source, feed.last_key(), feed.load_revision());
 }
 
 common::StatusOr<Outgoing> Load(CollectionFeed& feed, const CollectionView& source,
-                                ChunkSource& chunks) {
-  ASSIGN_OR_RETURN(const ChunkPtr chunk, ReadByKey(feed, source, chunks));
+                                const Context& context) {
+  ASSIGN_OR_RETURN(const ChunkPtr chunk, ReadByKey(feed, source, context.chunks));
   Outgoing out = Wrap(feed, chunk->body);
   feed.LoadSent(chunk->last_key, chunk->reached_end);
+  // Many entries of buckets that are equal were passed over.
+  context.yielded = chunk->body->empty() && !chunk->reached_end;
   return out;
 }
 
@@ -58,11 +102,17 @@ common::StatusOr<Outgoing> Follow(CollectionFeed& feed, const CollectionView& so
 common::StatusOr<Outgoing> Read(CollectionFeed& feed, const CollectionView& source,
                                 const Context& context) {
   switch (feed.phase()) {
+    case Phase::kPrepare:
+      return Prepare(feed, source, context);
+    case Phase::kAsk:
+      return Question(feed, context.epoch);
+    case Phase::kRepair:
+      return Repair(feed, context.epoch);
     case Phase::kBegin:
       return Begin(feed, context.epoch);
     case Phase::kLoad:
     case Phase::kRetract:
-      return Load(feed, source, context.chunks);
+      return Load(feed, source, context);
     case Phase::kForget: {
       Outgoing out = Wrap(feed, context.chunks.Forget(feed.collection(), feed.known()));
       feed.ForgetSent();
@@ -71,6 +121,7 @@ common::StatusOr<Outgoing> Read(CollectionFeed& feed, const CollectionView& sour
     case Phase::kFollow:
       return Follow(feed, source, context.chunks);
     case Phase::kDenied:
+    case Phase::kAwait:
       break;
   }
   return Outgoing();
@@ -78,8 +129,7 @@ common::StatusOr<Outgoing> Read(CollectionFeed& feed, const CollectionView& sour
 
 // The tombstones that the feed needs may be gone.
 common::Status CheckHistory(CollectionFeed& feed, const DatasetState& state, Epoch epoch) {
-  const bool needs_history = feed.phase() == Phase::kLoad || feed.phase() == Phase::kFollow;
-  if (!needs_history || !feed.BelowFloor(state.floor)) return common::OkStatus();
+  if (!feed.NeedsHistory() || !feed.BelowFloor(state.floor)) return common::OkStatus();
   if (!feed.markers()) {
     return common::Error(common::StatusCode::kUnavailable,
                          "too far behind in {}: removals are no longer known; connect again with "
@@ -99,6 +149,25 @@ void EntryRules::OnCommitted(std::string_view dataset) {
   }
 }
 
+bool EntryRules::TakeDigests(const common::Collection& collection, const InitialVersions& versions,
+                             const Context& context) {
+  const auto feed = feeds_.find(collection);
+  if (feed == feeds_.end() || feed->second.phase() != Phase::kAwait) return false;
+  if (versions.contains(common::CollectionName(collection))) return false;  // a cursor after all
+  const auto state = context.view.Dataset(collection.dataset);
+  if (!state.ok() || !*state) return false;
+  const common::BucketDigests& own = feed->second.table->digests();
+  const auto theirs = common::BucketDigests::Decode(
+      collection, own.count(),
+      [&versions](const std::string& name) -> std::optional<std::string_view> {
+        const auto it = versions.find(name);
+        return it == versions.end() ? std::nullopt : std::optional(it->second);
+      });
+  feed->second.StartRepair(
+      **state, theirs ? std::optional(common::BucketSet::Difference(own, *theirs)) : std::nullopt);
+  return true;
+}
+
 void EntryRules::OnKeyChanged(std::string_view dataset, std::string_view key) {
   if (FeedCovering(dataset, key) != nullptr) return;
   channel_.queue.Add(common::EntryName(dataset, key), Why::kChanged);
@@ -106,17 +175,24 @@ void EntryRules::OnKeyChanged(std::string_view dataset, std::string_view key) {
 
 common::StatusOr<std::optional<Outgoing>> EntryRules::NextOfCollections(bool bulk,
                                                                         const Context& context) {
+  bool yielded = false;
   auto it = feeds_.upper_bound(last_fed_);
   for (std::size_t turn = 0; turn < feeds_.size(); ++turn, ++it) {
     if (it == feeds_.end()) it = feeds_.begin();
     CollectionFeed& feed = it->second;
     while (feed.HasWork() && (bulk || !feed.bulk())) {
+      context.yielded = false;
       ASSIGN_OR_RETURN(std::optional<Outgoing> out, Step(feed, context));
+      if (context.yielded) {
+        yielded = true;
+        break;
+      }
       if (!out) continue;
       last_fed_ = it->first;
       return out;
     }
   }
+  context.yielded = yielded;
   return std::optional<Outgoing>();
 }
 

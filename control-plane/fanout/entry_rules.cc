@@ -67,6 +67,7 @@ common::Status EntryRules::Ask(const std::string& name, bool first, const Initia
                                const Context& context) {
   const std::optional<common::EntryNameParts> parts = ParseCanonical(name);
   if (parts && parts->is_collection) {
+    if (TakeDigests(CollectionOf(*parts), versions, context)) return common::OkStatus();
     const auto cursor = client_.cursors ? CursorFor(name, versions) : std::nullopt;
     return AskCollection(CollectionOf(*parts), cursor, context);
   }
@@ -194,7 +195,8 @@ common::StatusOr<EntryRules::Feeds::iterator> EntryRules::FindOrAddFeed(
                          common::kCollectionsPerStreamMax);
   }
   watches.Watch(collection.dataset, client_.stream);
-  return feeds_.emplace(collection, CollectionFeed(collection, client_.cursors)).first;
+  return feeds_.emplace(collection, CollectionFeed(collection, client_.cursors, client_.buckets))
+      .first;
 }
 
 common::Status EntryRules::StartFeed(CollectionFeed& feed,

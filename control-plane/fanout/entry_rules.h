@@ -48,6 +48,9 @@ class EntryRules final : public TypeRules {
                      const Context& context);
   common::Status AskCollection(const common::Collection& collection,
                                const std::optional<common::Cursor>& resume, const Context& context);
+  // True: the collection awaited the agent's digests, and this is the answer.
+  bool TakeDigests(const common::Collection& collection, const InitialVersions& versions,
+                   const Context& context);
   common::Status AskKey(const common::EntryNameParts& parts, const Context& context);
   common::Status AskWildcard(const InitialVersions& versions, const Context& context);
   void Drop(const std::string& name, const Context& context);

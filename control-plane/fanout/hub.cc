@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/entry.h"
+
 namespace cp {
 namespace {
 
@@ -69,6 +71,13 @@ void Hub::OnWriteDone(StreamId id, bool ok) {
   InSnapshot(*stream, [&](const Context& context) { return Pump(*stream, context); });
 }
 
+void Hub::OnContinue(StreamId id) {
+  ClientStream* const stream = Find(id);
+  if (stream == nullptr) return;
+  stream->continuing = false;
+  InSnapshot(*stream, [&](const Context& context) { return Pump(*stream, context); });
+}
+
 void Hub::OnClosed(StreamId id) {
   const auto it = streams_.find(id);
   if (it == streams_.end()) return;
@@ -98,7 +107,10 @@ Context Hub::ContextOf(const View& view) {
           .view = view,
           .epoch = store_.epoch(),
           .chunks = chunks_,
-          .watches = watches_};
+          .watches = watches_,
+          .tables = tables_,
+          .now_ms = clock_.UnixMillis(),
+          .yielded = yielded_};
 }
 
 void Hub::InSnapshot(ClientStream& stream,
@@ -113,8 +125,13 @@ void Hub::InSnapshot(ClientStream& stream,
 
 common::Status Hub::Pump(ClientStream& stream, const Context& context) {
   if (stream.writing || stream.closing) return common::OkStatus();
+  yielded_ = false;
   ASSIGN_OR_RETURN(std::optional<ClientStream::Ready> ready, stream.Next(context));
-  if (ready) Send(stream, *std::move(ready));
+  if (ready) {
+    Send(stream, *std::move(ready));
+  } else if (yielded_ && !std::exchange(stream.continuing, true)) {
+    sink_.Continue(stream.client().stream);
+  }
   return common::OkStatus();
 }
 
@@ -246,6 +263,22 @@ CopyRow RowOf(const ClientStream& stream, const CollectionFeed& feed, Revision h
 
 }  // namespace
 
+// How long ago the oldest change behind `revision` was committed; 0: there is none.
+std::int64_t LagMillis(const View& view, const DatasetState& state, const CollectionFeed& feed,
+                       Revision revision, std::int64_t now_ms) {
+  if (revision >= state.head) return 0;
+  std::int64_t lag_ms = 0;
+  const common::Status scanned = view.ScanChanges(
+      state.id, feed.collection().prefix, EndOf(revision), [&](const Stored& change) {
+        const std::int64_t at_ms = change.resource.empty()
+                                       ? change.removed_ms
+                                       : common::EntryOfResource(change.resource).published_at_ms;
+        lag_ms = std::max<std::int64_t>(now_ms - at_ms, 1);
+        return false;
+      });
+  return scanned.ok() ? lag_ms : 0;
+}
+
 HubStatus Hub::Status() const {
   HubStatus status;
   const auto view = store_.OpenView();
@@ -261,7 +294,12 @@ HubStatus Hub::Status() const {
     for (const auto& [collection, feed] : stream->entries()->feeds()) {
       if (feed.phase() == CollectionFeed::Phase::kDenied) continue;
       const auto state = view.ok() ? (*view)->Dataset(collection.dataset) : view.status();
-      status.copies.push_back(RowOf(*stream, feed, state.ok() && *state ? (*state)->head : 0));
+      const bool known = state.ok() && state->has_value();
+      CopyRow row = RowOf(*stream, feed, known ? (*state)->head : 0);
+      if (known) {
+        row.lag_ms = LagMillis(**view, **state, feed, row.revision, clock_.UnixMillis());
+      }
+      status.copies.push_back(std::move(row));
     }
   }
   return status;

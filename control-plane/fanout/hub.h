@@ -46,6 +46,7 @@ struct CopyRow {
   std::string digest = {};  // ok | mismatch | unknown
   Revision revision = 0;    // last acknowledged cursor
   Revision head = 0;
+  std::int64_t lag_ms = 0;            // age of the oldest change that is missing; 0: none is
   common::MonotonicTime proven_at{};  // when the state now acknowledged was sent; epoch: never
 };
 struct HubStatus {
@@ -66,6 +67,7 @@ class Hub {
   // An undecodable request arrives as its error and ends the stream.
   void OnRequest(StreamId stream, common::StatusOr<common::DeltaRequest> request);
   void OnWriteDone(StreamId stream, bool ok);
+  void OnContinue(StreamId stream);
   void OnClosed(StreamId stream);
   // `catalog`: null when no declaration changed.
   void OnCommitted(const std::vector<std::string>& datasets, CatalogPtr catalog);
@@ -100,6 +102,8 @@ class Hub {
   ResponseSink& sink_;
   CatalogPtr catalog_;
   ChunkSource chunks_;
+  BucketTables tables_;
+  bool yielded_ = false;  // Context::yielded, of the event under way
   WatchIndex watches_;
   std::map<StreamId, std::unique_ptr<ClientStream>> streams_;
   HubCounters counters_;

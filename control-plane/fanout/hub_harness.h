@@ -138,6 +138,7 @@ class HubHarness : public ResponseSink {
   }
   // The response under way arrives; absent: nothing was sent.
   std::optional<Got> Receive(StreamId stream) {
+    RunContinued();
     Port& port = ports_.at(stream);
     if (!port.sent) return std::nullopt;
     Got got = Take(port);
@@ -161,6 +162,14 @@ class HubHarness : public ResponseSink {
     return all.empty() ? Got{} : all.front();
   }
   bool Quiet(StreamId stream) const { return !ports_.at(stream).sent; }
+  void RunContinued() {
+    while (!continued_.empty()) {
+      const StreamId stream = continued_.front();
+      continued_.pop_front();
+      ++continuations;
+      hub.OnContinue(stream);
+    }
+  }
   void Disconnect(StreamId stream) {
     ports_.erase(stream);
     hub.OnClosed(stream);
@@ -180,6 +189,7 @@ class HubHarness : public ResponseSink {
     CHECK(!ports_.at(stream).reading);
     ports_.at(stream).reading = true;
   }
+  void Continue(StreamId stream) override { continued_.push_back(stream); }
   void Close(StreamId stream, common::Status status) override {
     CHECK(!ports_.at(stream).closed);
     ports_.at(stream).closed = std::move(status);
@@ -188,6 +198,7 @@ class HubHarness : public ResponseSink {
   ManualClock clock;
   MemoryStore store;
   Hub hub;
+  std::size_t continuations = 0;
 
  private:
   struct Port {
@@ -241,6 +252,7 @@ class HubHarness : public ResponseSink {
   }
 
   std::map<StreamId, Port> ports_;
+  std::deque<StreamId> continued_;
   StreamId last_stream_ = 0;
 };
 

@@ -38,6 +38,9 @@ class ResponseSink {
   virtual void Send(StreamId stream, Response response) = 0;
   // The last request has been dealt with: read the next; ends with Hub::OnRequest or OnClosed.
   virtual void ReadNext(StreamId stream) = 0;
+  // Calls Hub::OnContinue later, behind the events that wait already: the stream has work that
+  // would keep the hub too long in one piece.
+  virtual void Continue(StreamId stream) = 0;
   // Ends the stream with `status`; OnClosed follows.
   virtual void Close(StreamId stream, common::Status status) = 0;
 };

@@ -9,10 +9,40 @@ namespace {
 
 using common::InvalidArgument;
 
+common::Status TakeOptions(const tributary::v1::Write& from, Write& write) {
+  write.expiry = {
+      .at_ms = from.expires_at_ms(), .in_ms = from.expires_in_ms(), .keep = from.keep_expiry()};
+  write.return_old = from.return_old();
+  switch (from.condition()) {
+    case tributary::v1::Write::ALWAYS:
+      break;
+    case tributary::v1::Write::IF_ABSENT:
+      write.condition = Condition::kIfAbsent;
+      break;
+    case tributary::v1::Write::IF_PRESENT:
+      write.condition = Condition::kIfPresent;
+      break;
+    default:  // ignored, it would be applied where it must not
+      return InvalidArgument("a write of dataset \"{}\" has condition {}, which is not known",
+                             write.dataset, static_cast<int>(from.condition()));
+  }
+  return common::OkStatus();
+}
+
+common::StatusOr<Check> TakeCheck(tributary::v1::Check& from) {
+  Check check{.dataset = std::move(*from.mutable_dataset()), .key = std::move(*from.mutable_key())};
+  if (from.version().empty()) return check;
+  check.version = common::ParseVersion(from.version());
+  if (check.version) return check;
+  return InvalidArgument("a check of dataset \"{}\" has version \"{}\", which is none",
+                         check.dataset, from.version());
+}
+
 common::StatusOr<Write> TakeWrite(tributary::v1::Write& from) {
   Write write{.dataset = std::move(*from.mutable_dataset()),
               .key = std::move(*from.mutable_key()),
               .content_type = std::move(*from.mutable_content_type())};
+  RETURN_IF_ERROR(TakeOptions(from, write));
   switch (from.change_case()) {
     case tributary::v1::Write::kPut:
       write.value = std::move(*from.mutable_put());
@@ -54,6 +84,10 @@ common::StatusOr<Batch> PublishParser::TakeBatch(tributary::v1::Batch& from) {
     ASSIGN_OR_RETURN(Write taken, TakeWrite(write));
     batch.writes.push_back(std::move(taken));
   }
+  for (tributary::v1::Check& check : *from.mutable_checks()) {
+    ASSIGN_OR_RETURN(Check taken, TakeCheck(check));
+    batch.checks.push_back(std::move(taken));
+  }
   return batch;
 }
 
@@ -80,6 +114,12 @@ void AppendResult(std::uint64_t sequence, const Outcome& outcome,
   if (outcome.status.ok()) {
     result.set_revision(outcome.revision);
     result.set_deleted(outcome.deleted);
+    result.set_skipped(outcome.skipped);
+    for (const auto& [write, value] : outcome.old) {
+      tributary::v1::OldValue& old = *result.add_old();
+      old.set_write(write);
+      old.set_value(value);
+    }
   } else {
     result.set_message(std::string(common::Message(outcome.status)));
   }

@@ -21,7 +21,7 @@ class PublishParser {
  public:
   // The job without its service and `done`. INVALID_ARGUMENT names the fault: no publisher id in
   // the first message, another one later, more than kPublisherBatchesInFlightMax batches, sequences
-  // that do not grow, a write that neither puts nor deletes.
+  // that do not grow, a write that neither puts nor deletes, an unknown condition.
   common::StatusOr<PublishJob> Take(tributary::v1::PublishRequest request);
 
   const std::string& publisher_id() const { return publisher_id_; }  // empty before the first

@@ -38,6 +38,27 @@ TEST(PublishParserTest, TakesBatches) {
   EXPECT_EQ(job->publisher_id, "p");
 }
 
+TEST(PublishParserTest, TakesOptionsAndChecks) {
+  PublishParser parser;
+  const auto job = parser.Take(Request(R"(publisher_id: "p" batches { sequence: 1
+      writes { dataset: "d" key: "k" put: "v" expires_at_ms: 7 condition: IF_ABSENT }
+      writes { dataset: "d" key: "k" put: "v" expires_in_ms: 8 condition: IF_PRESENT }
+      writes { dataset: "d" key: "k" put: "v" keep_expiry: true return_old: true }
+      checks { dataset: "d" key: "k" version: "000000000abc.5" }
+      checks { dataset: "d" key: "l" } })"));
+  ASSERT_TRUE(job.ok()) << job.status();
+  const Batch& batch = job->batches.at(0);
+  EXPECT_EQ(batch.writes[0].expiry.at_ms, 7);
+  EXPECT_EQ(batch.writes[0].condition, Condition::kIfAbsent);
+  EXPECT_EQ(batch.writes[1].expiry.in_ms, 8);
+  EXPECT_EQ(batch.writes[1].condition, Condition::kIfPresent);
+  EXPECT_TRUE(batch.writes[2].expiry.keep);
+  EXPECT_TRUE(batch.writes[2].return_old);
+  ASSERT_EQ(batch.checks.size(), 2u);
+  EXPECT_EQ(batch.checks[0].version, (common::Version{0xabc, 5}));
+  EXPECT_EQ(batch.checks[1].version, std::nullopt);
+}
+
 TEST(PublishParserTest, NamesWhatIsMalformed) {
   struct Case {
     std::string first, second, want;
@@ -55,6 +76,10 @@ TEST(PublishParserTest, NamesWhatIsMalformed) {
            Case{hello, "batches { sequence: 0 }", "sequence 0 follows 0"},
            Case{one, "batches { sequence: 1 }", "sequence 1 follows 1"},
            Case{hello, "batches { sequence: 2 } batches { sequence: 1 }", "sequence 1 follows 2"},
+           Case{hello, R"(batches { sequence: 1 writes { put: "" dataset: "d" condition: 9 } })",
+                "condition 9"},
+           Case{hello, R"(batches { sequence: 1 checks { dataset: "d" version: "5" } })",
+                "which is none"},
            Case{hello, R"(batches { sequence: 1 writes { dataset: "d" key: "k" } })",
                 "neither puts nor deletes"},
            Case{hello, R"(batches { sequence: 1 writes { dataset: "d" key: "k" delete: false } })",

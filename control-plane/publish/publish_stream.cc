@@ -164,7 +164,8 @@ void PublishStream::SubmitJob(PublishJob job) {
 void PublishStream::OnDecided(const Submitted& submitted, const std::vector<Outcome>& outcomes) {
   for (const Outcome& outcome : outcomes) {
     streams_->Count(outcome.status, submitted.at);
-    if (outcome.status.ok()) continue;
+    const bool usual = outcome.status.ok() || outcome.status.code() == StatusCode::kAborted;
+    if (usual) continue;  // a watched key changed: its publisher tries again
     streams_->log.Warn(streams_->refusals, "publish refused",
                        {{"service", service_}, {"error", outcome.status}});
   }

@@ -148,9 +148,13 @@ class RowCheck {
     RETURN_IF_ERROR(ForEachRow(txn_, tables_.purging, [this](auto key, auto) {
       return OnId(lmdb::ReadBigEndian32(key), "a dataset being purged");
     }));
-    for (const lmdb::Dbi dbi : {tables_.entries, tables_.changes}) {
-      RETURN_IF_ERROR(ForEachRow(txn_, dbi, [this](auto key, auto) { return OnRow(key); }));
-    }
+    RETURN_IF_ERROR(ForEachRow(txn_, tables_.changes, [this](auto key, auto) {
+      return OnRow(key);
+    }));
+    RETURN_IF_ERROR(ForEachRow(txn_, tables_.entries, [this](auto key, auto value) {
+      return OnEntry(key, value);
+    }));
+    RETURN_IF_ERROR(CheckExpiries());
     RETURN_IF_ERROR(ForEachRow(txn_, tables_.tombstones, [this](auto key, auto value) {
       return OnTombstone(key, value);
     }));
@@ -182,6 +186,31 @@ class RowCheck {
   Status OnRow(std::string_view key) const {
     if (ids_.contains(lmdb::ReadBigEndian32(key))) return OkStatus();
     return Fault("a row belongs to no dataset: id {}", lmdb::ReadBigEndian32(key));
+  }
+
+  Status OnEntry(std::string_view key, std::string_view value) {
+    RETURN_IF_ERROR(OnRow(key));
+    ASSIGN_OR_RETURN(const layout::EntryRecord record, layout::DecodeEntry(value));
+    const common::EntryView entry = common::EntryOfResource(record.resource);
+    if (entry.expires_at_ms == 0) return OkStatus();
+    if (!tombstones_.contains(lmdb::ReadBigEndian32(key))) return OkStatus();  // being purged
+    ++expiring_;
+    std::string row_key;
+    layout::ExpiryKey(entry.expires_at_ms, key, row_key);
+    ASSIGN_OR_RETURN(const auto row, txn_.Get(tables_.expiries, row_key));
+    if (row) return OkStatus();
+    return Fault("dataset {}: an entry that expires is not in the expiry index",
+                 lmdb::ReadBigEndian32(key));
+  }
+
+  Status CheckExpiries() const {
+    std::size_t rows = 0;  // of datasets that are not being purged
+    RETURN_IF_ERROR(ForEachRow(txn_, tables_.expiries, [&](auto key, auto) {
+      rows += tombstones_.count(lmdb::ReadBigEndian32(layout::EntryKeyOfExpiryKey(key)));
+      return OkStatus();
+    }));
+    if (rows == expiring_) return OkStatus();
+    return Fault("{} entries expire, the expiry index has {}", expiring_, rows);
   }
 
   Status OnTombstone(std::string_view key, std::string_view value) const {
@@ -231,6 +260,7 @@ class RowCheck {
   const Catalog& catalog_;
   std::uint32_t next_dataset_ = 0;
   std::size_t declared_ = 0;
+  std::size_t expiring_ = 0;  // entries
   std::set<std::uint32_t> ids_;                         // of datasets, also those being purged
   std::map<std::uint32_t, std::uint64_t> tombstones_;   // by id, as the records say
   std::map<std::uint32_t, std::uint64_t> removals_;     // by id, counted

@@ -15,6 +15,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kCompactInterval{1000};
 constexpr milliseconds kCompactPauseIdle{10};  // between steps while there is more to do
 constexpr milliseconds kCompactPauseBusy{200};
+// Entries that expire at much the same time become tombstones together. Nobody reads them
+// meanwhile: whoever serves entries goes by their time (docs/consistency.md).
+constexpr milliseconds kExpiryPause{50};
+constexpr milliseconds kExpiryRetry{1000};
 constexpr std::size_t kCompactBudget = 2000;
 
 std::size_t JobBatches(const CommitJob& job) {
@@ -128,12 +132,19 @@ bool Committer::Submit(CommitJob job) {
 
 void Committer::Run() {
   common::MonotonicTime compact_at = clock_.Now() + kCompactInterval;
+  common::MonotonicTime expire_at = clock_.Now();  // not before
   while (true) {
-    const auto wait = std::max<std::chrono::nanoseconds>(compact_at - clock_.Now(), {});
-    std::vector<CommitJob> jobs = mailbox_.WaitAll(wait);
+    const common::MonotonicTime now = clock_.Now();
+    const auto wait = std::min<std::chrono::nanoseconds>(
+        compact_at - now, std::max<std::chrono::nanoseconds>(expire_at - now, UntilExpiry()));
+    std::vector<CommitJob> jobs = mailbox_.WaitAll(std::max(wait, std::chrono::nanoseconds(0)));
     const bool busy = !jobs.empty();
     if (busy) CommitAll(std::move(jobs));
     if (!busy && mailbox_.closed()) return;
+    if (clock_.Now() >= expire_at && UntilExpiry() <= milliseconds(0)) {
+      const bool done = ExpireOnce(clock_, store_, listener_);
+      expire_at = clock_.Now() + (done ? kExpiryPause : kExpiryRetry);
+    }
     if (clock_.Now() < compact_at) continue;
     const milliseconds pause = busy ? kCompactPauseBusy : kCompactPauseIdle;
     compact_at = clock_.Now() + (CompactOnce() ? pause : kCompactInterval);
@@ -158,6 +169,19 @@ void Committer::CommitAll(std::vector<CommitJob> jobs) {
     group.push_back(std::move(job));
   }
   flush();
+}
+
+std::chrono::milliseconds Committer::UntilExpiry() const {
+  const std::optional<std::int64_t> next = store_.next_expiry_ms();
+  return next ? milliseconds(std::max<std::int64_t>(*next - clock_.UnixMillis(), 0))
+              : kCompactInterval;
+}
+
+bool Committer::ExpireOnce(const common::Clock& clock, Store& store, CommitListener& listener) {
+  const auto expired = store.Expire(clock.UnixMillis(), kExpiredPerCommitMax);
+  if (!expired.ok()) return false;  // shows at the next commit, too
+  if (!expired->datasets.empty()) listener.OnCommitted(expired->datasets, nullptr);
+  return true;
 }
 
 bool Committer::CompactOnce() {

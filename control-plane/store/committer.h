@@ -73,10 +73,13 @@ class Committer {
   // need no thread; they may call Store::Compact themselves.
   static void CommitOnce(std::vector<CommitJob> jobs, const common::Clock& clock, Store& store,
                          CommitListener& listener);
+  // Turns entries that have expired into tombstones, some at a time. False: the store failed.
+  static bool ExpireOnce(const common::Clock& clock, Store& store, CommitListener& listener);
 
  private:
   void Run();
   void CommitAll(std::vector<CommitJob> jobs);
+  std::chrono::milliseconds UntilExpiry() const;
   // True: there is more to do at the next idle moment.
   bool CompactOnce();
   const CommitterOptions options_;

@@ -50,9 +50,19 @@ common::StatusOr<bool> Compactor::DropRows(lmdb::Dbi dbi, std::string_view prefi
   RETURN_IF_ERROR(cursor.Seek(prefix));
   while (cursor.valid() && cursor.key().starts_with(prefix)) {
     if (!Spend()) return false;
+    if (dbi == tables_.entries) RETURN_IF_ERROR(DropExpiry(cursor.key(), cursor.value()));
     RETURN_IF_ERROR(cursor.DeleteCurrent());
   }
   return true;
+}
+
+common::Status Compactor::DropExpiry(std::string_view key, std::string_view value) {
+  ASSIGN_OR_RETURN(const layout::EntryRecord record, layout::DecodeEntry(value));
+  const common::EntryView entry = common::EntryOfResource(record.resource);
+  if (entry.expires_at_ms == 0) return common::OkStatus();
+  std::string row_key;
+  layout::ExpiryKey(entry.expires_at_ms, key, row_key);
+  return txn_.Delete(tables_.expiries, row_key).status();
 }
 
 common::StatusOr<bool> Compactor::TrimDatasets(std::string& next) {

@@ -44,6 +44,7 @@ class Compactor {
   // True, here and below: all done; false: the budget is used up.
   common::StatusOr<bool> PurgeDatasets();
   common::StatusOr<bool> DropRows(common::lmdb::Dbi dbi, std::string_view prefix);
+  common::Status DropExpiry(std::string_view key, std::string_view value);
   common::StatusOr<bool> TrimDatasets(std::string& next);
   // The first dataset whose name does not sort before `name`; absent: there is none.
   common::StatusOr<std::optional<NamedDataset>> DatasetFrom(std::string_view name);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/limits.h"
+#include "common/names.h"
 
 namespace cp {
 namespace {
@@ -13,6 +14,8 @@ using common::StatusCode;
 using layout::PublisherRecord;
 namespace lmdb = common::lmdb;
 
+constexpr std::size_t kDeadExpiriesMax = 1'000;
+
 // A publisher without a usable id has no memory; validation refuses such batches (validate.h).
 bool IsRemembered(const Batch& batch) {
   return !batch.publisher_id.empty() && batch.sequence > 0 &&
@@ -21,12 +24,24 @@ bool IsRemembered(const Batch& batch) {
 
 Outcome Refusal(common::Status status) { return {.status = std::move(status)}; }
 
+void MarkSkipped(std::uint32_t write, Outcome& outcome) {
+  const std::size_t byte = write / 8;
+  if (outcome.skipped.size() <= byte) outcome.skipped.resize(byte + 1);
+  outcome.skipped[byte] = static_cast<char>(outcome.skipped[byte] | 1 << write % 8);
+}
+
 // The outcome of a batch that was decided before; absent: it is new.
 std::optional<Outcome> Recall(const PublisherRecord& publisher, const Batch& batch) {
   if (batch.sequence > publisher.last_sequence) return std::nullopt;
   const auto found = std::ranges::lower_bound(publisher.decided, batch.sequence, {},
                                               &PublisherRecord::Decided::sequence);
-  if (found != publisher.decided.end() && found->sequence == batch.sequence) return found->outcome;
+  if (found != publisher.decided.end() && found->sequence == batch.sequence) {
+    if (!found->old_lost) return found->outcome;
+    return Refusal(Error(StatusCode::kDataLoss,
+                         "batch {} was applied at revision {}, but the value that it replaced is "
+                         "not known any more",
+                         batch.sequence, found->outcome.revision));
+  }
   return Refusal(Error(StatusCode::kOutOfRange,
                        "batch {} of publisher {} is too old: the last {} outcomes up to {} are "
                        "kept, whether it was applied is not known any more",
@@ -100,6 +115,7 @@ common::StatusOr<Outcome> GroupWriter::Apply(const Batch& batch) {
   publisher->last_sequence = batch.sequence;
   publisher->decided.push_back({batch.sequence, outcome});
   publisher->decided.back().outcome.changed = false;
+  publisher->BoundOldValues();
   if (publisher->decided.size() > common::kPublisherResultsKept) publisher->decided.pop_front();
   return outcome;
 }
@@ -113,7 +129,58 @@ common::StatusOr<Outcome> GroupWriter::Decide(const Batch& batch) {
           Error(StatusCode::kNotFound, "dataset {} is not declared", write.dataset));
     }
   }
+  for (const Check& check : batch.checks) {
+    ASSIGN_OR_RETURN(const bool holds, Holds(check));
+    if (holds) continue;
+    return Refusal(Error(StatusCode::kAborted,
+                         "{}/{} has changed since it was watched; nothing was applied",
+                         check.dataset, common::PercentEncode(check.key)));
+  }
   return ApplyWrites(batch);
+}
+
+common::StatusOr<std::optional<GroupWriter::Old>> GroupWriter::FindLive(const Dataset& dataset,
+                                                                        std::string_view key) {
+  layout::EntryKey(dataset.state.id, key, row_key_);
+  ASSIGN_OR_RETURN(const auto bytes, txn_.Get(tables_.entries, row_key_));
+  if (!bytes) return std::optional<Old>();
+  ASSIGN_OR_RETURN(const layout::EntryRecord record, layout::DecodeEntry(*bytes));
+  const common::EntryView entry = common::EntryOfResource(record.resource);
+  if (HasExpired(entry, now_ms_)) return std::optional<Old>();
+  return std::optional(Old{.version = record.version, .entry = entry});
+}
+
+common::StatusOr<bool> GroupWriter::Holds(const Check& check) {
+  ASSIGN_OR_RETURN(Dataset * dataset, FindDataset(check.dataset));
+  if (dataset == nullptr) return !check.version;
+  ASSIGN_OR_RETURN(const std::optional<Old> old, FindLive(*dataset, check.key));
+  return (old ? std::optional(old->version) : std::nullopt) == check.version;
+}
+
+common::StatusOr<GroupWriter::Done> GroupWriter::ApplyWrite(Dataset& dataset, const Write& write,
+                                                            Position position, Outcome& outcome) {
+  const bool asks = write.condition != Condition::kAlways || write.return_old ||
+                    write.expiry.keep || !write.value;
+  std::int64_t expires_at_ms = write.expiry.at_ms;
+  if (write.expiry.in_ms > 0) {
+    expires_at_ms = std::min(now_ms_ + write.expiry.in_ms, kExpiryMsMax);
+  }
+  if (asks) {
+    ASSIGN_OR_RETURN(const std::optional<Old> old, FindLive(dataset, write.key));
+    if (write.return_old && old) outcome.old.emplace_back(position.ordinal, old->entry.value);
+    const bool met = write.condition == Condition::kAlways ||
+                     (write.condition == Condition::kIfPresent) == old.has_value();
+    if (!met || (!write.value && !old)) return Done::kSkipped;
+    if (write.expiry.keep && old) expires_at_ms = old->entry.expires_at_ms;
+  }
+  const bool never_lives = expires_at_ms != 0 && expires_at_ms <= now_ms_;
+  if (!write.value || never_lives) {
+    ASSIGN_OR_RETURN(const bool deleted, Delete(dataset, write.key, position));
+    if (!write.value) outcome.deleted += 1;
+    return deleted ? Done::kChanged : Done::kNothing;
+  }
+  RETURN_IF_ERROR(Put(dataset, write, position, expires_at_ms));
+  return Done::kChanged;
 }
 
 common::StatusOr<Outcome> GroupWriter::ApplyWrites(const Batch& batch) {
@@ -123,14 +190,10 @@ common::StatusOr<Outcome> GroupWriter::ApplyWrites(const Batch& batch) {
   common::AppendVersion({epoch_, position.revision}, version_);
   for (const Write& write : batch.writes) {
     ASSIGN_OR_RETURN(Dataset * dataset, FindDataset(write.dataset));
-    bool changed = true;
-    if (write.value) {
-      RETURN_IF_ERROR(Put(*dataset, write, position));
-    } else {
-      ASSIGN_OR_RETURN(changed, Delete(*dataset, write, position));
-      outcome.deleted += changed ? 1 : 0;
-    }
+    ASSIGN_OR_RETURN(const Done done, ApplyWrite(*dataset, write, position, outcome));
+    const bool changed = done == Done::kChanged;
     if (changed) dataset->state.head = position.revision;
+    if (done == Done::kSkipped) MarkSkipped(position.ordinal, outcome);
     outcome.changed |= changed;
     outcome.revision = std::max(outcome.revision, dataset->state.head);
     ++position.ordinal;
@@ -139,12 +202,13 @@ common::StatusOr<Outcome> GroupWriter::ApplyWrites(const Batch& batch) {
   return outcome;
 }
 
-void GroupWriter::EncodeEntry(const Write& write, Position position) {
+void GroupWriter::EncodeEntry(const Write& write, Position position, std::int64_t expires_at_ms) {
   payload_.clear();
   name_.clear();
   record_.clear();
   common::AppendEntryPayload({.value = *write.value,
                               .published_at_ms = now_ms_,
+                              .expires_at_ms = expires_at_ms,
                               .content_type = write.content_type},
                              payload_);
   common::AppendEntryName(write.dataset, write.key, name_);
@@ -153,12 +217,14 @@ void GroupWriter::EncodeEntry(const Write& write, Position position) {
   common::AppendResourceField(name_, version_, common::kEntryType, payload_, record_);
 }
 
-common::Status GroupWriter::Put(Dataset& dataset, const Write& write, Position position) {
-  EncodeEntry(write, position);
+common::Status GroupWriter::Put(Dataset& dataset, const Write& write, Position position,
+                                std::int64_t expires_at_ms) {
+  EncodeEntry(write, position, expires_at_ms);
   layout::EntryKey(dataset.state.id, write.key, row_key_);
   ASSIGN_OR_RETURN(const auto old, txn_.PutIfAbsent(tables_.entries, row_key_, record_));
   if (old) {
     RETURN_IF_ERROR(DropOld(dataset, write.key, *old));
+    layout::EntryKey(dataset.state.id, write.key, row_key_);
     RETURN_IF_ERROR(txn_.Put(tables_.entries, row_key_, record_));
   } else {
     RETURN_IF_ERROR(DropTombstone(dataset, write.key));
@@ -166,21 +232,27 @@ common::Status GroupWriter::Put(Dataset& dataset, const Write& write, Position p
   dataset.state.entries += 1;
   dataset.state.bytes += write.key.size() + write.value->size();
   dataset.state.digest += common::EntryHash(write.key, {epoch_, position.revision}, *write.value);
+  if (expires_at_ms != 0) {
+    layout::EntryKey(dataset.state.id, write.key, row_key_);
+    layout::ExpiryKey(expires_at_ms, row_key_, expiry_key_);
+    RETURN_IF_ERROR(txn_.Put(tables_.expiries, expiry_key_, {}));
+  }
   return AddChange(dataset, position, write.key);
 }
 
-common::StatusOr<bool> GroupWriter::Delete(Dataset& dataset, const Write& write,
+common::StatusOr<bool> GroupWriter::Delete(Dataset& dataset, std::string_view key,
                                            Position position) {
-  layout::EntryKey(dataset.state.id, write.key, row_key_);
+  layout::EntryKey(dataset.state.id, key, row_key_);
   ASSIGN_OR_RETURN(const auto old, txn_.Get(tables_.entries, row_key_));
   if (!old) return false;
-  RETURN_IF_ERROR(DropOld(dataset, write.key, *old));
+  RETURN_IF_ERROR(DropOld(dataset, key, *old));
+  layout::EntryKey(dataset.state.id, key, row_key_);
   RETURN_IF_ERROR(txn_.Delete(tables_.entries, row_key_).status());
   RETURN_IF_ERROR(txn_.Put(tables_.tombstones, row_key_, layout::EncodePosition(position)));
   layout::PositionKey(dataset.state.id, position, position_key_);
   RETURN_IF_ERROR(txn_.Put(
       tables_.removals, position_key_,
-      layout::EncodeRemoval({.epoch = epoch_, .removed_ms = now_ms_, .key = write.key})));
+      layout::EncodeRemoval({.epoch = epoch_, .removed_ms = now_ms_, .key = key})));
   dataset.tombstones += 1;
   return true;
 }
@@ -188,11 +260,19 @@ common::StatusOr<bool> GroupWriter::Delete(Dataset& dataset, const Write& write,
 common::Status GroupWriter::DropOld(Dataset& dataset, std::string_view key,
                                     std::string_view record) {
   ASSIGN_OR_RETURN(const layout::EntryRecord entry, layout::DecodeEntry(record));
-  const std::string_view value = common::EntryOfResource(entry.resource).value;
+  const common::EntryView old = common::EntryOfResource(entry.resource);
+  const std::string_view value = old.value;
+  const std::int64_t expires_at_ms = old.expires_at_ms;
   dataset.state.entries -= 1;
   dataset.state.bytes -= key.size() + value.size();
   dataset.state.digest -= common::EntryHash(key, entry.version, value);
+  // Views of the record end with the first write.
   layout::PositionKey(dataset.state.id, entry.position(), position_key_);
+  if (expires_at_ms != 0) {
+    layout::EntryKey(dataset.state.id, key, row_key_);
+    layout::ExpiryKey(expires_at_ms, row_key_, expiry_key_);
+    RETURN_IF_ERROR(txn_.Delete(tables_.expiries, expiry_key_).status());
+  }
   return txn_.Delete(tables_.changes, position_key_).status();
 }
 
@@ -215,6 +295,64 @@ common::Status GroupWriter::AddChange(const Dataset& dataset, Position position,
   if (position_key_ < last_change_) return txn_.Put(tables_.changes, position_key_, key);
   last_change_ = position_key_;
   return txn_.Append(tables_.changes, position_key_, key);  // fills its pages, splits none
+}
+
+// --- expiry -----------------------------------------------------------------------------------
+
+common::StatusOr<Expired> GroupWriter::Expire(std::size_t count_max) {
+  Expired expired;
+  Position position{.revision = head_ + 1};
+  // Rows of datasets that are being purged go uncounted, but not without end.
+  for (std::size_t left = count_max + kDeadExpiriesMax; left > 0; --left) {
+    std::string row;  // a copy: deleting it ends the walk
+    {
+      ASSIGN_OR_RETURN(lmdb::Cursor cursor, lmdb::Cursor::Open(txn_, tables_.expiries));
+      RETURN_IF_ERROR(cursor.First());
+      const bool due = cursor.valid() && layout::TimeOfExpiryKey(cursor.key()) <= now_ms_;
+      if (!due || expired.entries == count_max) break;
+      row = cursor.key();
+    }
+    position.ordinal = static_cast<std::uint32_t>(expired.entries);
+    RETURN_IF_ERROR(ExpireOne(row, position, expired));
+  }
+  if (expired.entries > 0) head_ = position.revision;
+  return expired;
+}
+
+common::Status GroupWriter::ExpireOne(std::string_view row, Position position, Expired& expired) {
+  const std::string_view entry_key = layout::EntryKeyOfExpiryKey(row);
+  const std::string key(layout::KeyOfEntryKey(entry_key));
+  std::string name;
+  ASSIGN_OR_RETURN(Dataset * dataset,
+                   FindDatasetById(lmdb::ReadBigEndian32(entry_key), name));
+  if (dataset == nullptr) {  // purged meanwhile, or being purged
+    return txn_.Delete(tables_.expiries, row).status();
+  }
+  ASSIGN_OR_RETURN(const bool deleted, Delete(*dataset, key, position));
+  if (!deleted) return Error(StatusCode::kDataLoss, "the expiry index names an absent entry");
+  dataset->state.head = position.revision;
+  expired.entries += 1;
+  if (std::ranges::find(expired.datasets, name) == expired.datasets.end()) {
+    expired.datasets.push_back(name);
+  }
+  return common::OkStatus();
+}
+
+common::StatusOr<GroupWriter::Dataset*> GroupWriter::FindDatasetById(std::uint32_t id,
+                                                                     std::string& name) {
+  if (names_.empty()) {
+    ASSIGN_OR_RETURN(lmdb::Cursor cursor, lmdb::Cursor::Open(txn_, tables_.datasets));
+    RETURN_IF_ERROR(cursor.First());
+    while (cursor.valid()) {
+      ASSIGN_OR_RETURN(const Dataset record, layout::DecodeDataset(cursor.value()));
+      names_.emplace(record.state.id, cursor.key());
+      RETURN_IF_ERROR(cursor.Next());
+    }
+  }
+  const auto found = names_.find(id);
+  if (found == names_.end()) return nullptr;
+  name = found->second;
+  return FindDataset(name);
 }
 
 common::Status GroupWriter::Forget(std::string_view publisher_id) {

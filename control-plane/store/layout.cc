@@ -23,6 +23,7 @@ class Fields {
  public:
   explicit Fields(std::string_view bytes) : rest_(bytes) {}
 
+  char Byte() { return Has(1) ? Take(1)[0] : '\0'; }
   std::uint32_t Number32() { return Has(4) ? ReadBigEndian32(Take(4)) : 0; }
   std::uint64_t Number64() { return Has(8) ? ReadBigEndian64(Take(8)) : 0; }
   std::int64_t Millis() { return static_cast<std::int64_t>(Number64()); }
@@ -78,6 +79,13 @@ void AppendOutcome(const PublisherRecord::Decided& decided, std::string& out) {
   AppendBigEndian64(outcome.deleted, out);
   AppendBigEndian32(static_cast<std::uint32_t>(outcome.status.code()), out);
   AppendText(common::Message(outcome.status).substr(0, kOutcomeMessageBytesMax), out);
+  AppendText(outcome.skipped, out);
+  out.push_back(decided.old_lost ? '\1' : '\0');
+  AppendBigEndian32(static_cast<std::uint32_t>(outcome.old.size()), out);
+  for (const auto& [write, value] : outcome.old) {
+    AppendBigEndian32(write, out);
+    AppendText(value, out);
+  }
 }
 
 PublisherRecord::Decided TakeOutcome(Fields& in) {
@@ -87,6 +95,12 @@ PublisherRecord::Decided TakeOutcome(Fields& in) {
   const auto code = static_cast<common::StatusCode>(in.Number32());
   const std::string message(in.Text());
   decided.outcome.status = common::Status(code, message);  // no message is kept if the code is OK
+  decided.outcome.skipped = in.Text();
+  decided.old_lost = in.Byte() != 0;
+  for (std::uint32_t count = in.Number32(); count > 0 && in.ok(); --count) {
+    const std::uint32_t write = in.Number32();
+    decided.outcome.old.emplace_back(write, in.Text());
+  }
   return decided;
 }
 
@@ -105,6 +119,17 @@ void EntryKey(std::uint32_t id, std::string_view key, std::string& out) {
 void PositionKey(std::uint32_t id, Position position, std::string& out) {
   IdKey(id, out);
   AppendPosition(position, out);
+}
+
+void ExpiryKey(std::int64_t time_ms, std::string_view entry_key, std::string& out) {
+  out.clear();
+  AppendMillis(time_ms, out);
+  out.append(entry_key);
+}
+
+std::int64_t TimeOfExpiryKey(std::string_view bytes) {
+  CHECK(bytes.size() > 8 + kIdBytes);
+  return static_cast<std::int64_t>(ReadBigEndian64(bytes));
 }
 
 std::string DeclarationKey(std::string_view kind, std::string_view name) {
@@ -218,6 +243,16 @@ common::StatusOr<DatasetRecord> DecodeDataset(std::string_view bytes) {
   record.withdrawn_ms = in.Millis();
   if (!in.AtEnd()) return Damaged("dataset");
   return record;
+}
+
+void PublisherRecord::BoundOldValues() {
+  std::size_t bytes = 0;
+  for (auto it = decided.rbegin(); it != decided.rend(); ++it) {
+    for (const auto& [write, value] : it->outcome.old) bytes += value.size();
+    if (it->outcome.old.empty() || bytes <= kOutcomeOldBytesKept) continue;
+    it->outcome.old.clear();
+    it->old_lost = true;
+  }
 }
 
 std::string EncodePublisher(const PublisherRecord& record) {

@@ -10,6 +10,7 @@
 //   changes       id, position → key                 the latest put of each key
 //   removals      id, position → RemovalRecord       the latest removal of each key
 //   publishers    publisher id → PublisherRecord
+//   expiries      time, id, key → nothing            entries that expire
 //   purging       id → nothing                       withdrawn datasets whose rows are going
 // A key is in entries and changes, or in tombstones and removals, or nowhere.
 #pragma once
@@ -25,7 +26,7 @@
 
 namespace cp::layout {
 
-inline constexpr std::uint32_t kFormat = 1;
+inline constexpr std::uint32_t kFormat = 2;
 inline constexpr std::string_view kKind = "control-plane";
 inline constexpr std::string_view kMetaKind = "kind";
 inline constexpr std::string_view kMetaFormat = "format";
@@ -43,6 +44,12 @@ void IdKey(std::uint32_t id, std::string& out);
 void EntryKey(std::uint32_t id, std::string_view key, std::string& out);
 void PositionKey(std::uint32_t id, Position position, std::string& out);
 std::string DeclarationKey(std::string_view kind, std::string_view name);
+
+// `time_ms`: Unix time. `entry_key`: made by EntryKey.
+void ExpiryKey(std::int64_t time_ms, std::string_view entry_key, std::string& out);
+// REQUIRES: made by ExpiryKey.
+std::int64_t TimeOfExpiryKey(std::string_view bytes);
+inline std::string_view EntryKeyOfExpiryKey(std::string_view bytes) { return bytes.substr(8); }
 
 inline std::string_view KeyOfEntryKey(std::string_view bytes) { return bytes.substr(kIdBytes); }
 // REQUIRES: made by PositionKey.
@@ -89,7 +96,11 @@ struct PublisherRecord {
   struct Decided {
     std::uint64_t sequence = 0;
     Outcome outcome = {};
+    bool old_lost = false;  // the outcome's old values are not kept any more
   };
+  // Drops old values of the oldest outcomes beyond kOutcomeOldBytesKept.
+  void BoundOldValues();
+
   std::int64_t seen_ms = 0;  // Unix time of the last batch
   std::uint64_t last_sequence = 0;
   std::deque<Decided> decided;  // by sequence; at most kPublisherResultsKept

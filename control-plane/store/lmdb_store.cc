@@ -43,8 +43,15 @@ common::StatusOr<std::unique_ptr<LmdbStore>> LmdbStore::Open(const LmdbStoreOpti
     ASSIGN_OR_RETURN(epoch, ReadMeta64(txn, tables, layout::kMetaEpoch));
     ASSIGN_OR_RETURN(catalog, ReadCatalog(txn, tables));
   }
-  return std::unique_ptr<LmdbStore>(
+  std::unique_ptr<LmdbStore> store(
       new LmdbStore(std::move(env), tables, epoch, std::move(catalog)));
+  std::int64_t next_expiry_ms = kNever;
+  {
+    ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, store->env_.BeginRead());
+    RETURN_IF_ERROR(store->NoteExpiry(txn, next_expiry_ms));
+  }
+  store->next_expiry_ms_ = next_expiry_ms;
+  return store;
 }
 
 common::Status LmdbStore::CheckUsable() const {
@@ -74,6 +81,7 @@ common::StatusOr<std::vector<Outcome>> LmdbStore::WriteGroup(const Group& group)
     RETURN_IF_ERROR(writer.Declare(change));
   }
   std::vector<Outcome> outcomes;
+  std::int64_t next_expiry_ms = kNever;
   outcomes.reserve(group.batches.size());
   for (const Batch& batch : group.batches) {
     ASSIGN_OR_RETURN(Outcome outcome, writer.Apply(batch));
@@ -81,8 +89,41 @@ common::StatusOr<std::vector<Outcome>> LmdbStore::WriteGroup(const Group& group)
   }
   for (const std::string& id : group.forget_publishers) RETURN_IF_ERROR(writer.Forget(id));
   RETURN_IF_ERROR(writer.Finish());
+  RETURN_IF_ERROR(NoteExpiry(txn, next_expiry_ms));
   RETURN_IF_ERROR(txn.Commit());
+  next_expiry_ms_ = next_expiry_ms;
   return outcomes;
+}
+
+common::StatusOr<Expired> LmdbStore::Expire(std::int64_t now_ms, std::size_t count_max) {
+  RETURN_IF_ERROR(CheckUsable());
+  const auto step = [&]() -> common::StatusOr<Expired> {
+    std::int64_t next_expiry_ms = kNever;
+    ASSIGN_OR_RETURN(lmdb::WriteTxn txn, env_.BeginWrite());
+    GroupWriter writer(tables_, epoch_, txn, now_ms);
+    RETURN_IF_ERROR(writer.Start());
+    ASSIGN_OR_RETURN(Expired expired, writer.Expire(count_max));
+    RETURN_IF_ERROR(writer.Finish());
+    RETURN_IF_ERROR(NoteExpiry(txn, next_expiry_ms));
+    RETURN_IF_ERROR(txn.Commit());
+    next_expiry_ms_ = next_expiry_ms;
+    return expired;
+  };
+  auto expired = step();
+  if (!expired.ok()) return Note(common::Annotate(expired.status(), "expire entries of the store"));
+  return expired;
+}
+
+common::Status LmdbStore::NoteExpiry(const lmdb::Txn& txn, std::int64_t& next) const {
+  ASSIGN_OR_RETURN(lmdb::Cursor cursor, lmdb::Cursor::Open(txn, tables_.expiries));
+  RETURN_IF_ERROR(cursor.First());
+  if (cursor.valid()) next = layout::TimeOfExpiryKey(cursor.key());
+  return common::OkStatus();
+}
+
+std::optional<std::int64_t> LmdbStore::next_expiry_ms() const {
+  const std::int64_t next = next_expiry_ms_;
+  return next == kNever ? std::nullopt : std::optional(next);
 }
 
 void LmdbStore::UpdateCatalog(const std::vector<DeclarationChange>& changes) {

@@ -7,12 +7,14 @@
 // the disk holds is unknown until the directory is opened again.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "common/lmdb.h"
 #include "common/mutex.h"
+#include "control-plane/store/backup.h"
 #include "control-plane/store/compactor.h"
 #include "control-plane/store/store.h"
 #include "control-plane/store/tables.h"
@@ -38,13 +40,20 @@ class LmdbStore final : public Store {
   common::StatusOr<std::uint64_t> LastSequence(std::string_view publisher_id) const override;
   common::StatusOr<bool> Compact(std::int64_t before_ms, std::uint64_t count_max,
                                  std::size_t budget) override;
+  common::StatusOr<Expired> Expire(std::int64_t now_ms, std::size_t count_max) override;
+  std::optional<std::int64_t> next_expiry_ms() const override;
   std::size_t bytes_used() const override { return env_.used_bytes(); }
+  common::StatusOr<std::unique_ptr<BackupReader>> OpenBackup(std::int64_t now_ms) const override {
+    return BackupReader::Open(env_, tables_, now_ms);
+  }
 
   // For check.h: the rows behind the interface.
   const common::lmdb::Env& env() const { return env_; }
   const Tables& tables() const { return tables_; }
 
  private:
+  static constexpr std::int64_t kNever = INT64_MAX;
+
   LmdbStore(common::lmdb::Env env, const Tables& tables, Epoch epoch, CatalogPtr catalog)
       : env_(std::move(env)), tables_(tables), epoch_(epoch), catalog_(std::move(catalog)) {}
 
@@ -52,6 +61,8 @@ class LmdbStore final : public Store {
   // Remembers an error after which the store must not be written.
   common::Status Note(common::Status status);
   common::StatusOr<std::vector<Outcome>> WriteGroup(const Group& group);
+  // Remembers when the next entry expires, as `txn` sees it.
+  common::Status NoteExpiry(const common::lmdb::Txn& txn, std::int64_t& next) const;
   void UpdateCatalog(const std::vector<DeclarationChange>& changes);
 
   common::lmdb::Env env_;
@@ -59,6 +70,7 @@ class LmdbStore final : public Store {
   const Epoch epoch_;
   CompactionProgress progress_;
   bool broken_ = false;
+  std::atomic<std::int64_t> next_expiry_ms_{kNever};
   mutable common::Mutex mutex_;
   CatalogPtr catalog_ TSA_GUARDED_BY(mutex_);  // replaced by the committer, taken by all
 };

@@ -253,7 +253,7 @@ void ExpectRefused(const std::string& dir, std::string_view named) {
 TEST_F(LmdbStoreTest, RefusesANewerFormat) {
   store_.reset();
   PutMeta(dir_.path(), layout::kMetaFormat, layout::EncodeNumber32(layout::kFormat + 1));
-  ExpectRefused(dir_.path(), "has format 2, this version reads format 1");
+  ExpectRefused(dir_.path(), "has format 3, this version reads format 2");
   PutMeta(dir_.path(), layout::kMetaFormat, layout::EncodeNumber32(layout::kFormat));
   Reopen();
 }

@@ -64,7 +64,8 @@ common::StatusOr<Stored> ToRemoved(const PositionWalk& walk) {
   ASSIGN_OR_RETURN(const layout::RemovalRecord removal, layout::DecodeRemoval(walk.value()));
   return Stored{.key = removal.key,
                 .version = {removal.epoch, walk.position().revision},
-                .position = walk.position()};
+                .position = walk.position(),
+                .removed_ms = removal.removed_ms};
 }
 
 // Finds the entries that change rows name. Keys that come in order are found without a descent.
@@ -104,7 +105,10 @@ common::StatusOr<std::optional<DatasetState>> LmdbView::Dataset(std::string_view
     return std::optional<DatasetState>();
   }
   ASSIGN_OR_RETURN(const auto record, ReadDataset(txn_, tables_, name));
-  return record ? std::optional(record->state) : std::nullopt;
+  if (!record) return std::optional<DatasetState>();
+  DatasetState state = record->state;
+  state.tombstones = record->tombstones;
+  return std::optional(state);
 }
 
 common::StatusOr<std::optional<Stored>> LmdbView::Get(std::uint32_t dataset,

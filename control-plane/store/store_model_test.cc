@@ -2,136 +2,24 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
 
 #include "common/limits.h"
 #include "control-plane/store/check.h"
+#include "control-plane/store/store_model.h"
 #include "control-plane/store/store_testing.h"
 
 namespace cp {
 namespace {
 
-using common::StatusCode;
+using testing::Model;
+using testing::ModelDataset;
+using testing::ModelEntry;
 using Random = std::mt19937_64;
 
 std::uint64_t Below(Random& random, std::uint64_t bound) { return random() % bound; }
-
-struct ModelEntry {
-  std::string value, content_type;
-  std::int64_t published_ms = 0;
-  Position position;
-};
-struct ModelTombstone {
-  std::string key;
-  std::int64_t removed_ms = 0;
-};
-struct ModelDataset {
-  Revision head = 0, floor = 0;
-  std::optional<std::int64_t> withdrawn_ms;
-  std::map<std::string, ModelEntry> entries;
-  std::map<Position, ModelTombstone> tombstones;
-};
-struct ModelPublisher {
-  std::int64_t seen_ms = 0;
-  std::uint64_t last = 0;
-  std::deque<std::pair<std::uint64_t, Outcome>> decided;
-};
-
-// Written apart from the store, from what store.h promises.
-class Model {
- public:
-  std::vector<Outcome> Commit(const Group& group) {
-    now_ms_ = group.now_ms;
-    for (const DeclarationChange& change : group.declarations) Declare(change);
-    std::vector<Outcome> outcomes;
-    for (const Batch& batch : group.batches) outcomes.push_back(Decide(batch));
-    for (const std::string& id : group.forget_publishers) publishers.erase(id);
-    return outcomes;
-  }
-
-  void Compact(std::int64_t before_ms, std::uint64_t count_max) {
-    for (auto it = datasets.begin(); it != datasets.end();) {
-      ModelDataset& dataset = it->second;
-      if (dataset.withdrawn_ms && *dataset.withdrawn_ms < before_ms) {
-        it = datasets.erase(it);
-        continue;
-      }
-      auto& tombstones = dataset.tombstones;
-      while (!tombstones.empty() && (tombstones.begin()->second.removed_ms < before_ms ||
-                                     tombstones.size() > count_max)) {
-        dataset.floor = tombstones.begin()->first.revision;
-        tombstones.erase(tombstones.begin());
-      }
-      ++it;
-    }
-  }
-
-  Revision head = 0;
-  std::map<std::string, ModelDataset> datasets;
-  std::map<std::string, ModelPublisher> publishers;
-
- private:
-  void Declare(const DeclarationChange& change) {
-    const auto found = datasets.find(change.name);
-    if (found != datasets.end()) {
-      found->second.withdrawn_ms = change.object ? std::nullopt : std::optional(now_ms_);
-    } else if (change.object) {
-      datasets[change.name].head = datasets[change.name].floor = ++head;
-    }
-  }
-
-  Outcome Decide(const Batch& batch) {
-    ModelPublisher& publisher = publishers[batch.publisher_id];
-    publisher.seen_ms = now_ms_;
-    for (const auto& [sequence, outcome] : publisher.decided) {
-      if (sequence == batch.sequence) return outcome;
-    }
-    if (batch.sequence <= publisher.last) return {.status = absl::OutOfRangeError("")};
-    publisher.last = batch.sequence;
-    const Outcome outcome = Apply(batch);
-    publisher.decided.emplace_back(batch.sequence, outcome);
-    publisher.decided.back().second.changed = false;
-    if (publisher.decided.size() > common::kPublisherResultsKept) publisher.decided.pop_front();
-    return outcome;
-  }
-
-  Outcome Apply(const Batch& batch) {
-    if (!batch.refused.ok()) return {.status = batch.refused};
-    for (const Write& write : batch.writes) {
-      if (!datasets.contains(write.dataset)) return {.status = absl::NotFoundError("")};
-    }
-    Outcome outcome;
-    for (std::uint32_t i = 0; i < batch.writes.size(); ++i) {
-      const Write& write = batch.writes[i];
-      ModelDataset& dataset = datasets[write.dataset];
-      if (Make(dataset, write, {head + 1, i})) {
-        outcome.changed = true;
-        outcome.deleted += write.value ? 0 : 1;
-        dataset.head = head + 1;
-      }
-      outcome.revision = std::max(outcome.revision, dataset.head);
-    }
-    if (outcome.changed) ++head;
-    return outcome;
-  }
-
-  bool Make(ModelDataset& dataset, const Write& write, Position position) {
-    if (!write.value && dataset.entries.erase(write.key) == 0) return false;
-    std::erase_if(dataset.tombstones,
-                  [&](const auto& tombstone) { return tombstone.second.key == write.key; });
-    if (write.value) {
-      dataset.entries[write.key] = {*write.value, write.content_type, now_ms_, position};
-    } else {
-      dataset.tombstones[position] = {write.key, now_ms_};
-    }
-    return true;
-  }
-
-  std::int64_t now_ms_ = 0;
-};
 
 // One run: the same operations on both, comparing as it goes.
 class ModelRun {
@@ -152,6 +40,10 @@ class ModelRun {
       case 3:
         Compare();
         break;
+      case 4:
+      case 5:
+        Expire();
+        break;
       default:
         Commit();
     }
@@ -164,6 +56,11 @@ class ModelRun {
     ASSERT_TRUE(opened.ok());
     const View& view = **opened;
     EXPECT_EQ(view.head(), model_.head);
+    // Too early is allowed: rows of purged datasets may have gone, or be going.
+    const std::optional<std::int64_t> next = model_.NextExpiry();
+    if (next) {
+      EXPECT_LE(store_->next_expiry_ms().value_or(INT64_MAX), *next);
+    }
     for (const std::string& name : kDatasets) CompareDataset(view, name);
     for (const std::string& id : kPublishers) {
       const auto found = model_.publishers.find(id);
@@ -194,9 +91,60 @@ class ModelRun {
       batch.writes.push_back(is_put ? testing::Put(Name(), Key(), Value())
                                     : testing::Del(Name(), Key()));
       if (is_put && Below(random_, 4) == 0) batch.writes.back().content_type = "text/plain";
+      if (is_put) AddOptions(batch.writes.back());
     }
+    if (Below(random_, 5) == 0) AddChecks(batch);
     if (Below(random_, 12) == 0) batch.refused = absl::PermissionDeniedError("refused");
     return batch;
+  }
+
+  void AddOptions(Write& write) {
+    const auto ms = static_cast<std::int64_t>(1 + Below(random_, 300));
+    switch (Below(random_, 8)) {
+      case 0:
+        write.expiry.in_ms = ms;
+        break;
+      case 1:
+        write.expiry.at_ms = now_ms_ - 50 + ms;  // in the past now and then
+        break;
+      case 2:
+        write.expiry.keep = true;
+        break;
+      case 3:
+        write.condition = Condition::kIfAbsent;
+        break;
+      case 4:
+        write.condition = Condition::kIfPresent;
+        write.expiry.in_ms = ms;
+        break;
+      default:
+        break;
+    }
+    write.return_old = Below(random_, 6) == 0;
+  }
+
+  // As things stand before the group, mostly.
+  void AddChecks(Batch& batch) {
+    for (std::uint64_t count = 1 + Below(random_, 2); count > 0; --count) {
+      Check check{.dataset = Name(), .key = Key()};
+      const auto dataset = model_.datasets.find(check.dataset);
+      if (dataset != model_.datasets.end()) {
+        const auto entry = dataset->second.entries.find(check.key);
+        if (entry != dataset->second.entries.end()) {
+          const Revision odd = Below(random_, 6) == 0 ? 1 : 0;
+          check.version = common::Version{epoch_, entry->second.position.revision + odd};
+        }
+      }
+      batch.checks.push_back(std::move(check));
+    }
+  }
+
+  void Expire() {
+    const std::size_t count_max = 1 + Below(random_, 6);
+    const auto got = store_->Expire(now_ms_, count_max);
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(got->entries, model_.Expire(now_ms_, count_max));
+    EXPECT_EQ(got->datasets.empty(), got->entries == 0);
   }
 
   std::string Value() {
@@ -229,6 +177,8 @@ class ModelRun {
       EXPECT_EQ(got[i].revision, want[i].revision) << i;
       EXPECT_EQ(got[i].deleted, want[i].deleted) << i;
       EXPECT_EQ(got[i].changed, want[i].changed) << i;
+      EXPECT_EQ(got[i].skipped, want[i].skipped) << i;
+      EXPECT_EQ(got[i].old, want[i].old) << i;
     }
   }
 
@@ -288,6 +238,7 @@ class ModelRun {
     EXPECT_EQ(entry.value, want.value);
     EXPECT_EQ(entry.content_type, want.content_type);
     EXPECT_EQ(entry.published_at_ms, want.published_ms);
+    EXPECT_EQ(entry.expires_at_ms, want.expires_ms);
   }
 
   void CompareEntries(const View& view, std::uint32_t id, const ModelDataset& want) {

@@ -33,7 +33,7 @@ common::Status CheckMeta(const lmdb::ReadTxn& txn, lmdb::Dbi meta, std::string_v
 
 common::Status CheckOwner(lmdb::Env& env, std::string_view dir) {
   ASSIGN_OR_RETURN(const auto meta, env.FindDatabase("meta"));
-  if (!meta) return NotOurs(dir, "another program");
+  if (!meta) return NotOurs(dir, "another program, or of a restore that was not finished");
   ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, env.BeginRead());
   return CheckMeta(txn, *meta, dir);
 }
@@ -41,13 +41,7 @@ common::Status CheckOwner(lmdb::Env& env, std::string_view dir) {
 // The first database and its marks come in one transaction: a crash leaves nothing or a store.
 common::Status Create(lmdb::Env& env) {
   ASSIGN_OR_RETURN(lmdb::WriteTxn txn, env.BeginWrite());
-  ASSIGN_OR_RETURN(const lmdb::Dbi meta, txn.OpenDatabase("meta"));
-  RETURN_IF_ERROR(txn.Put(meta, layout::kMetaKind, layout::kKind));
-  RETURN_IF_ERROR(txn.Put(meta, layout::kMetaFormat, layout::EncodeNumber32(layout::kFormat)));
-  RETURN_IF_ERROR(
-      txn.Put(meta, layout::kMetaEpoch, layout::EncodeNumber64(common::NewEpoch())));
-  RETURN_IF_ERROR(txn.Put(meta, layout::kMetaHead, layout::EncodeNumber64(0)));
-  RETURN_IF_ERROR(txn.Put(meta, layout::kMetaNextDataset, layout::EncodeNumber32(1)));
+  RETURN_IF_ERROR(WriteMeta(txn, {.epoch = common::NewEpoch()}));
   return txn.Commit();
 }
 
@@ -60,15 +54,17 @@ common::StatusOr<std::string_view> ReadMeta(const lmdb::Txn& txn, const Tables& 
 
 }  // namespace
 
-common::StatusOr<Tables> OpenTables(lmdb::Env& env, std::string_view dir) {
-  ASSIGN_OR_RETURN(const bool is_new, env.IsEmpty());
-  if (is_new) {
-    RETURN_IF_ERROR(Create(env));
-  } else {
-    RETURN_IF_ERROR(CheckOwner(env, dir));
-  }
+common::Status WriteMeta(lmdb::WriteTxn& txn, const MetaValues& values) {
+  ASSIGN_OR_RETURN(const lmdb::Dbi meta, txn.OpenDatabase("meta"));
+  RETURN_IF_ERROR(txn.Put(meta, layout::kMetaKind, layout::kKind));
+  RETURN_IF_ERROR(txn.Put(meta, layout::kMetaFormat, layout::EncodeNumber32(layout::kFormat)));
+  RETURN_IF_ERROR(txn.Put(meta, layout::kMetaEpoch, layout::EncodeNumber64(values.epoch)));
+  RETURN_IF_ERROR(txn.Put(meta, layout::kMetaHead, layout::EncodeNumber64(values.head)));
+  return txn.Put(meta, layout::kMetaNextDataset, layout::EncodeNumber32(values.next_dataset));
+}
+
+common::StatusOr<Tables> OpenDataTables(lmdb::Env& env) {
   Tables tables;
-  ASSIGN_OR_RETURN(tables.meta, env.OpenDatabase("meta"));
   ASSIGN_OR_RETURN(tables.declarations, env.OpenDatabase("declarations"));
   ASSIGN_OR_RETURN(tables.datasets, env.OpenDatabase("datasets"));
   ASSIGN_OR_RETURN(tables.entries, env.OpenDatabase("entries"));
@@ -76,7 +72,20 @@ common::StatusOr<Tables> OpenTables(lmdb::Env& env, std::string_view dir) {
   ASSIGN_OR_RETURN(tables.changes, env.OpenDatabase("changes"));
   ASSIGN_OR_RETURN(tables.removals, env.OpenDatabase("removals"));
   ASSIGN_OR_RETURN(tables.publishers, env.OpenDatabase("publishers"));
+  ASSIGN_OR_RETURN(tables.expiries, env.OpenDatabase("expiries"));
   ASSIGN_OR_RETURN(tables.purging, env.OpenDatabase("purging"));
+  return tables;
+}
+
+common::StatusOr<Tables> OpenTables(lmdb::Env& env, std::string_view dir) {
+  ASSIGN_OR_RETURN(const bool is_new, env.IsEmpty());
+  if (is_new) {
+    RETURN_IF_ERROR(Create(env));
+  } else {
+    RETURN_IF_ERROR(CheckOwner(env, dir));
+  }
+  ASSIGN_OR_RETURN(Tables tables, OpenDataTables(env));
+  ASSIGN_OR_RETURN(tables.meta, env.OpenDatabase("meta"));
   return tables;
 }
 

@@ -12,13 +12,23 @@ namespace cp {
 
 struct Tables {
   common::lmdb::Dbi meta = 0, declarations = 0, datasets = 0, entries = 0, tombstones = 0;
-  common::lmdb::Dbi changes = 0, removals = 0, publishers = 0, purging = 0;
+  common::lmdb::Dbi changes = 0, removals = 0, publishers = 0, expiries = 0, purging = 0;
 };
-inline constexpr unsigned kTablesMax = 9;
+inline constexpr unsigned kTablesMax = 10;
 
 // Opens the tables; an empty environment gets new ones and a new epoch. `dir` is for messages.
 // FAILED_PRECONDITION: the directory is not a control plane's, or a newer version's.
 common::StatusOr<Tables> OpenTables(common::lmdb::Env& env, std::string_view dir);
+
+// For a restore, which writes the tables first and `meta` last: a directory without `meta` is never
+// taken for a store.
+common::StatusOr<Tables> OpenDataTables(common::lmdb::Env& env);
+struct MetaValues {
+  Epoch epoch = 0;
+  Revision head = 0;
+  std::uint32_t next_dataset = 1;
+};
+common::Status WriteMeta(common::lmdb::WriteTxn& txn, const MetaValues& values);
 
 // NOT_FOUND never: a missing value is DATA_LOSS.
 common::StatusOr<std::uint32_t> ReadMeta32(const common::lmdb::Txn& txn, const Tables& tables,

@@ -62,6 +62,36 @@ common::Status ValidateValue(const common::Dataset& dataset, const Write& write)
   return InvalidArgument("content type of {} is not UTF-8", Where(write));
 }
 
+common::Status ValidateOptions(const Write& write) {
+  const Expiry& expiry = write.expiry;
+  const int given =
+      (expiry.at_ms != 0 ? 1 : 0) + (expiry.in_ms != 0 ? 1 : 0) + (expiry.keep ? 1 : 0);
+  if (!write.value && (given > 0 || write.condition != Condition::kAlways)) {
+    return InvalidArgument("{}: a delete takes neither expiry nor condition", Where(write));
+  }
+  if (given > 1) return InvalidArgument("{}: more than one expiry", Where(write));
+  const bool in_range = expiry.at_ms >= 0 && expiry.at_ms <= kExpiryMsMax && expiry.in_ms >= 0 &&
+                        expiry.in_ms <= kExpiryMsMax;
+  if (in_range) return common::OkStatus();
+  return InvalidArgument("{}: an expiry must be positive and lie before the year 10000",
+                         Where(write));
+}
+
+// Whoever may read an entry may make its own writes depend on it.
+common::Status ValidateChecks(const Catalog& catalog, std::string_view service,
+                              const Batch& batch) {
+  if (batch.checks.size() > kBatchChecksMax) {
+    return Error(StatusCode::kOutOfRange, "the batch watches {} keys, at most {} are allowed",
+                 batch.checks.size(), kBatchChecksMax);
+  }
+  for (const Check& check : batch.checks) {
+    RETURN_IF_ERROR(common::ValidateDatasetName(check.dataset));
+    RETURN_IF_ERROR(catalog.CheckMayConsume(service, check.dataset));
+    RETURN_IF_ERROR(common::ValidateKey(check.key));
+  }
+  return common::OkStatus();
+}
+
 }  // namespace
 
 std::size_t BatchBytes(const Batch& batch) {
@@ -69,11 +99,11 @@ std::size_t BatchBytes(const Batch& batch) {
   for (const Write& write : batch.writes) {
     bytes += write.key.size() + (write.value ? write.value->size() : 0);
   }
+  for (const Check& check : batch.checks) bytes += check.key.size();
   return bytes;
 }
 
-common::Status ValidateBatch(const Catalog& catalog, std::string_view service,
-                             const Batch& batch) {
+common::Status ValidateBatch(const Catalog& catalog, std::string_view service, const Batch& batch) {
   RETURN_IF_ERROR(ValidateFrame(batch));
   const common::Dataset* dataset = nullptr;  // of the last write: mostly the next one's, too
   for (const Write& write : batch.writes) {
@@ -84,8 +114,9 @@ common::Status ValidateBatch(const Catalog& catalog, std::string_view service,
     }
     RETURN_IF_ERROR(ValidateKey(write));
     RETURN_IF_ERROR(ValidateValue(*dataset, write));
+    RETURN_IF_ERROR(ValidateOptions(write));
   }
-  return common::OkStatus();
+  return ValidateChecks(catalog, service, batch);
 }
 
 }  // namespace cp

@@ -30,6 +30,18 @@ struct Case {
   const char* named = "";  // must be in the message
 };
 
+Batch With(Expiry expiry, Condition condition = Condition::kAlways, bool deletes = false) {
+  Batch batch = MakeBatch("p", 1, {deletes ? Del("prices", "k") : Put("prices", "k", "v")});
+  batch.writes[0].expiry = expiry;
+  batch.writes[0].condition = condition;
+  return batch;
+}
+Batch Checking(std::vector<Check> checks) {
+  Batch batch = MakeBatch("p", 1, {Put("prices", "k", "v")});
+  batch.checks = std::move(checks);
+  return batch;
+}
+
 std::vector<Case> Accepted() {
   return {
       {"one put", MakeBatch("p", 1, {Put("orders.shop", "k", "v")}), StatusCode::kOk},
@@ -45,6 +57,12 @@ std::vector<Case> Accepted() {
        StatusCode::kOk},
       {"the dataset's largest value", MakeBatch("p", 1, {Put("orders.shop", "k", Bytes(10))}),
        StatusCode::kOk},
+      {"an expiry at the last moment", With({.at_ms = kExpiryMsMax}), StatusCode::kOk},
+      {"the longest expiry", With({.in_ms = kExpiryMsMax}), StatusCode::kOk},
+      {"a kept expiry and a condition", With({.keep = true}, Condition::kIfPresent),
+       StatusCode::kOk},
+      {"a check of an own key", Checking({{.dataset = "orders.shop", .key = "k"}}),
+       StatusCode::kOk},
       {"the longest publisher id", MakeBatch(Bytes(64), 1, {Del("prices", "k")}), StatusCode::kOk},
   };
 }
@@ -57,12 +75,32 @@ std::vector<Case> Refused() {
        StatusCode::kInvalidArgument, "publisher id"},
       {"sequence 0", MakeBatch("p", 0, {Del("prices", "k")}), StatusCode::kInvalidArgument,
        "sequence"},
+      {"two expiries", With({.at_ms = 1, .in_ms = 1}), StatusCode::kInvalidArgument,
+       "more than one expiry"},
+      {"kept and new expiry", With({.in_ms = 1, .keep = true}), StatusCode::kInvalidArgument,
+       "more than one expiry"},
+      {"a negative expiry", With({.in_ms = -1}), StatusCode::kInvalidArgument, "positive"},
+      {"an expiry beyond time", With({.at_ms = kExpiryMsMax + 1}), StatusCode::kInvalidArgument,
+       "10000"},
+      {"a delete that expires", With({.in_ms = 1}, Condition::kAlways, true),
+       StatusCode::kInvalidArgument, "neither expiry"},
+      {"a delete on condition", With({}, Condition::kIfPresent, true), StatusCode::kInvalidArgument,
+       "nor condition"},
+      {"a check of another's dataset", Checking({{.dataset = "stock", .key = "k"}}),
+       StatusCode::kPermissionDenied, "stock"},
+      {"a check of no dataset", Checking({{.dataset = "nothing", .key = "k"}}),
+       StatusCode::kNotFound, "nothing"},
+      {"a check of an empty key", Checking({{.dataset = "prices", .key = ""}}),
+       StatusCode::kInvalidArgument, ""},
+      {"too many checks",
+       Checking(std::vector<Check>(kBatchChecksMax + 1, Check{.dataset = "prices", .key = "k"})),
+       StatusCode::kOutOfRange, "watches"},
       {"no writes", MakeBatch("p", 1, {}), StatusCode::kInvalidArgument, "no writes"},
       {"bad name", MakeBatch("p", 1, {Put("Orders", "k", "v")}), StatusCode::kInvalidArgument,
        "Orders"},
       {"no dataset", MakeBatch("p", 1, {Put("nope", "k", "v")}), StatusCode::kNotFound, "nope"},
-      {"not the owner", MakeBatch("p", 1, {Put("stock", "k", "v")}),
-       StatusCode::kPermissionDenied, "warehouse"},
+      {"not the owner", MakeBatch("p", 1, {Put("stock", "k", "v")}), StatusCode::kPermissionDenied,
+       "warehouse"},
       {"not the owner of the second",
        MakeBatch("p", 1, {Put("prices", "k", "v"), Del("stock", "k")}),
        StatusCode::kPermissionDenied, "stock"},

@@ -9,7 +9,7 @@
 namespace cp {
 namespace {
 
-constexpr std::size_t kEventsPerStream = 6;  // opened, request, written, ended twice, closed
+constexpr std::size_t kEventsPerStream = 7;  // open, request, written, continued, ended 2×, closed
 constexpr std::size_t kNoticesMax = 10'000;
 constexpr std::size_t kQuestionsMax = 10'000;
 constexpr std::chrono::seconds kWakeEvery{60};
@@ -28,6 +28,10 @@ void HubThread::Sink::Send(StreamId stream, Response response) {
 
 void HubThread::Sink::ReadNext(StreamId stream) { streams.at(stream)->Read(); }
 
+void HubThread::Sink::Continue(StreamId stream) {
+  (void)hub_.mailbox_.Post(Continued{.id = stream});  // refused when shutting down only
+}
+
 void HubThread::Sink::Close(StreamId stream, common::Status status) {
   log_.Warn(limiter_, "stream ended by the control plane",
             {{"stream", stream}, {"reason", status}});
@@ -39,7 +43,7 @@ void HubThread::Sink::Close(StreamId stream, common::Status status) {
 HubThread::HubThread(HubOptions options, const common::Clock& clock, const Store& store,
                      common::Log& log)
     : store_(store),
-      sink_(log, clock),
+      sink_(*this, log, clock),
       hub_(options, clock, store, sink_),
       mailbox_(MailboxLimit(options.streams_max)),
       thread_("hub", [this] { Run(); }) {}
@@ -139,6 +143,8 @@ void HubThread::Handle(Event& event) {
     hub_.OnRequest(requested->id, std::move(requested->request));
   } else if (const auto* const written = std::get_if<Written>(&event)) {
     hub_.OnWriteDone(written->id, written->ok);
+  } else if (const auto* const continued = std::get_if<Continued>(&event)) {
+    hub_.OnContinue(continued->id);
   } else if (const auto* const ended = std::get_if<Ended>(&event)) {
     const auto it = sink_.streams.find(ended->id);
     if (it != sink_.streams.end()) it->second->End(ended->status);

@@ -66,6 +66,9 @@ class HubThread final : public CommitListener {
     StreamId id = 0;
     bool ok = false;
   };
+  struct Continued {
+    StreamId id = 0;
+  };
   struct Ended {
     StreamId id = 0;
     common::Status status;
@@ -81,20 +84,23 @@ class HubThread final : public CommitListener {
     std::function<void(const Hub&)> ask;
   };
   struct DrainAll {};
-  using Event =
-      std::variant<Opened, Requested, Written, Ended, Closed, Committed, Question, DrainAll>;
+  using Event = std::variant<Opened, Requested, Written, Continued, Ended, Closed, Committed,
+                             Question, DrainAll>;
 
   // The sink that the hub speaks to: hub thread only.
   class Sink final : public ResponseSink {
    public:
-    explicit Sink(common::Log& log, const common::Clock& clock) : log_(log), limiter_(clock) {}
+    Sink(HubThread& hub, common::Log& log, const common::Clock& clock)
+        : hub_(hub), log_(log), limiter_(clock) {}
     void Send(StreamId stream, Response response) override;
     void ReadNext(StreamId stream) override;
+    void Continue(StreamId stream) override;
     void Close(StreamId stream, common::Status status) override;
 
     std::map<StreamId, std::unique_ptr<DeltaStream>> streams;
 
    private:
+    HubThread& hub_;
     common::Log& log_;
     common::LogLimiter limiter_;
   };

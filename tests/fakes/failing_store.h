@@ -40,6 +40,10 @@ class FailingStore final : public Store {
                                  std::size_t budget) override {
     return store_.Compact(before_ms, count_max, budget);
   }
+  common::StatusOr<Expired> Expire(std::int64_t now_ms, std::size_t count_max) override {
+    return store_.Expire(now_ms, count_max);
+  }
+  std::optional<std::int64_t> next_expiry_ms() const override { return store_.next_expiry_ms(); }
   std::size_t bytes_used() const override { return store_.bytes_used(); }
 
  private:

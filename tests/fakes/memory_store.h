@@ -36,6 +36,10 @@ class MemoryStore final : public Store {
     return outcomes;
   }
 
+  // Entries do not expire here: LmdbStore's tests see to that.
+  common::StatusOr<Expired> Expire(std::int64_t, std::size_t) override { return Expired{}; }
+  std::optional<std::int64_t> next_expiry_ms() const override { return std::nullopt; }
+
   common::StatusOr<std::unique_ptr<View>> OpenView() const override {
     return std::make_unique<MemoryView>(*this);
   }
@@ -141,7 +145,8 @@ class MemoryStore final : public Store {
     return {.key = key,
             .version = {.epoch = epoch_, .revision = record.position.revision},
             .resource = record.resource,
-            .position = record.position};
+            .position = record.position,
+            .removed_ms = record.resource.empty() ? record.written_ms : 0};
   }
 
   void Declare(const std::vector<DeclarationChange>& changes) {

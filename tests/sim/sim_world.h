@@ -43,6 +43,7 @@ class SimWorld final : public cp::ResponseSink {
   // cp::ResponseSink
   void Send(cp::StreamId stream, cp::Response response) override;
   void ReadNext(cp::StreamId stream) override;
+  void Continue(cp::StreamId stream) override;
   void Close(cp::StreamId stream, common::Status status) override;
 
   void Step();
