@@ -29,13 +29,13 @@ Publisher::Publisher(PublisherOptions options, const common::Clock& clock, commo
       reach_limiter_(clock),
       queue_(NewPublisherId(), options_.timeout),
       backoff_(common::kPublishBackoffMin, common::kPublishBackoffMax, std::random_device()()),
-      mailbox_(std::make_shared<common::Mailbox<Event>>(kMailboxMax)) {
+      mailbox_(kMailboxMax) {
   CHECK(!options_.control_planes.empty());
   thread_ = common::Thread("publish", [this] { Run(); });
 }
 
 Publisher::~Publisher() {
-  mailbox_->Close();
+  mailbox_.Close();
   thread_.Join();
 }
 
@@ -43,7 +43,7 @@ void Publisher::Submit(std::vector<SocketWrite> writes, std::function<void(Write
   auto shared = std::make_shared<std::function<void(WriteOutcome)>>(std::move(done));
   const auto forward = [shared](WriteOutcome outcome) { (*shared)(std::move(outcome)); };
   if (submitted_.fetch_add(1) < kSubmissionsMax &&
-      mailbox_->Post(Submission{std::move(writes), forward})) {
+      mailbox_.Post(Submission{std::move(writes), forward})) {
     return;
   }
   submitted_.fetch_sub(1);
@@ -56,17 +56,17 @@ void Publisher::Submit(std::vector<SocketWrite> writes, std::function<void(Write
 
 void Publisher::Run() {
   common::MonotonicTime next = clock_.Now() + kIdle;
-  while (!mailbox_->closed()) {
-    for (Event& event : mailbox_->WaitAll(next - clock_.Now())) {
+  while (!mailbox_.closed()) {
+    for (Event& event : mailbox_.WaitAll(next - clock_.Now())) {
       std::visit([this](auto& what) { Handle(what); }, event);
     }
     next = Step();
   }
-  for (Event& event : mailbox_->TakeAll()) {
+  for (Event& event : mailbox_.TakeAll()) {
     if (auto* submission = std::get_if<Submission>(&event)) Handle(*submission);
   }
   queue_.Abandon();
-  if (stream_ != nullptr) stream_->Cancel();
+  stream_.reset();
 }
 
 // Does what can be done now; returns when to look again.
@@ -111,15 +111,14 @@ void Publisher::Handle(Closed& closed) {
 
 void Publisher::Connect() {
   const std::uint64_t id = ++stream_id_;
-  const auto mailbox = mailbox_;
   common::ByteStream::Handlers handlers{
       .on_message =
-          [mailbox, id](std::shared_ptr<const std::string> bytes) {
-            static_cast<void>(mailbox->Post(Received{id, std::move(bytes)}));
+          [this, id](std::shared_ptr<const std::string> bytes) {
+            static_cast<void>(mailbox_.Post(Received{id, std::move(bytes)}));
           },
       .on_closed =
-          [mailbox, id](common::Status why, std::shared_ptr<const void> ended) {
-            static_cast<void>(mailbox->Post(Closed{id, std::move(why), std::move(ended)}));
+          [this, id](common::Status why) {
+            static_cast<void>(mailbox_.Post(Closed{id, std::move(why)}));
           }};
   stream_ = common::ByteStream::Open(
       common::DialStream(options_.control_planes[next_address_], options_.credentials), kMethod,

@@ -52,7 +52,6 @@ class Publisher final : public WritePort {
   struct Closed {
     std::uint64_t stream = 0;
     common::Status why;
-    std::shared_ptr<const void> ended;  // goes with the event, on this thread
   };
   using Event = std::variant<Submission, Received, Closed>;
 
@@ -69,12 +68,11 @@ class Publisher final : public WritePort {
   common::LogLimiter reach_limiter_;
   PublishQueue queue_;
   common::Backoff backoff_;
-  // Shared with the streams' handlers, which may outlive this object by a moment.
-  const std::shared_ptr<common::Mailbox<Event>> mailbox_;
+  common::Mailbox<Event> mailbox_;
 
   std::atomic<std::size_t> submitted_{0};  // submissions in the mailbox: room is kept for streams
 
-  std::shared_ptr<common::ByteStream> stream_;
+  std::unique_ptr<common::ByteStream> stream_;
   std::uint64_t stream_id_ = 0;
   std::size_t next_address_ = 0;
   common::MonotonicTime retry_at_{};

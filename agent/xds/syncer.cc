@@ -22,12 +22,12 @@ Syncer::Syncer(SyncerOptions options, const common::Clock& clock, std::unique_pt
       writer_(std::move(writer)),
       core_(options_.sync, clock, *writer_, board, *this, log),
       backoff_(common::kReconnectBackoffMin, common::kReconnectBackoffMax, std::random_device()()),
-      mailbox_(std::make_shared<common::Mailbox<Event>>(kMailboxMax)) {
+      mailbox_(kMailboxMax) {
   CHECK(!options_.control_planes.empty());
 }
 
 Syncer::~Syncer() {
-  mailbox_->Close();
+  mailbox_.Close();
   thread_.Join();
 }
 
@@ -39,35 +39,34 @@ common::Status Syncer::Start() {
 
 void Syncer::ReportFault(const common::Collection& collection) {
   // Refused: so many faults wait that this one is among them, or it is shutting down.
-  static_cast<void>(mailbox_->Post(collection));
+  static_cast<void>(mailbox_.Post(collection));
 }
 
 void Syncer::Run() {
   common::MonotonicTime next = clock_.Now();
-  while (!mailbox_->closed()) {
-    for (const Event& event : mailbox_->WaitAll(next - clock_.Now())) {
+  while (!mailbox_.closed()) {
+    for (const Event& event : mailbox_.WaitAll(next - clock_.Now())) {
       std::visit([this](const auto& what) { Handle(what); }, event);
     }
     if (stream_ == nullptr && clock_.Now() >= retry_at_) Connect();
     next = core_.Tick();
     if (stream_ == nullptr) next = std::min(next, retry_at_);
   }
-  if (stream_ != nullptr) stream_->Cancel();
+  stream_.reset();
 }
 
 void Syncer::Connect() {
   const std::string& address = options_.control_planes[next_address_];
   const std::uint64_t id = ++stream_id_;
   core_.OnConnecting(address);
-  const auto mailbox = mailbox_;
   common::ByteStream::Handlers handlers{
       .on_message =
-          [mailbox, id](std::shared_ptr<const std::string> bytes) {
-            static_cast<void>(mailbox->Post(Received{id, std::move(bytes)}));
+          [this, id](std::shared_ptr<const std::string> bytes) {
+            static_cast<void>(mailbox_.Post(Received{id, std::move(bytes)}));
           },
       .on_closed =
-          [mailbox, id](common::Status why, std::shared_ptr<const void> ended) {
-            static_cast<void>(mailbox->Post(Closed{id, std::move(why), std::move(ended)}));
+          [this, id](common::Status why) {
+            static_cast<void>(mailbox_.Post(Closed{id, std::move(why)}));
           }};
   closing_.reset();
   stream_ = common::ByteStream::Open(common::DialStream(address, options_.credentials), kMethod, {},

@@ -49,7 +49,6 @@ class Syncer final : private RequestSink {
   struct Closed {
     std::uint64_t stream = 0;
     common::Status why;
-    std::shared_ptr<const void> ended;  // goes with the event, on this thread
   };
   using Event = std::variant<Received, Closed, common::Collection>;
 
@@ -67,10 +66,9 @@ class Syncer final : private RequestSink {
   const std::unique_ptr<Writer> writer_;
   SyncCore core_;
   common::Backoff backoff_;
-  // Shared with the streams' handlers, which may outlive this object by a moment.
-  const std::shared_ptr<common::Mailbox<Event>> mailbox_;
+  common::Mailbox<Event> mailbox_;
 
-  std::shared_ptr<common::ByteStream> stream_;  // null: waiting for retry_at_
+  std::unique_ptr<common::ByteStream> stream_;  // null: waiting for retry_at_
   std::uint64_t stream_id_ = 0;
   std::optional<common::Status> closing_;  // why we have cancelled it
   std::size_t next_address_ = 0;

@@ -4,7 +4,6 @@
 #include <grpcpp/support/channel_arguments.h>
 #include <grpcpp/support/slice.h>
 
-#include <atomic>
 #include <utility>
 #include <vector>
 
@@ -40,23 +39,19 @@ std::shared_ptr<grpc::Channel> DialStream(
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(kKeepaliveTimeout.count()));
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  // Arguments that no other channel has: no subchannel is shared that sits out an earlier failure's
-  // back-off. (GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL means to do that too, but gRPC 1.51 then aborts
-  // now and then when a connection is lost: "assertion failed: prior > 0".)
-  static std::atomic<int> dials = 0;
-  arguments.SetInt("tributary.dial", ++dials);
+  // No subchannel is shared that sits out an earlier failure's back-off.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
 ByteStream::ByteStream(std::shared_ptr<grpc::Channel> channel, Handlers handlers)
     : channel_(std::move(channel)), stub_(channel_), handlers_(std::move(handlers)) {}
 
-std::shared_ptr<ByteStream> ByteStream::Open(std::shared_ptr<grpc::Channel> channel,
+std::unique_ptr<ByteStream> ByteStream::Open(std::shared_ptr<grpc::Channel> channel,
                                              const std::string& method,
                                              const std::map<std::string, std::string>& metadata,
                                              Handlers handlers) {
-  std::shared_ptr<ByteStream> stream(new ByteStream(std::move(channel), std::move(handlers)));
-  stream->self_ = stream;
+  std::unique_ptr<ByteStream> stream(new ByteStream(std::move(channel), std::move(handlers)));
   for (const auto& [key, value] : metadata) stream->context_.AddMetadata(key, value);
   stream->stub_.PrepareBidiStreamingCall(&stream->context_, method, {}, stream.get());
   stream->AddHold();  // Write and ReadNext start operations outside of reactions
@@ -121,10 +116,17 @@ void ByteStream::Cancel() {
 }
 
 void ByteStream::OnDone(const grpc::Status& status) {
-  const auto on_closed = std::exchange(handlers_, {}).on_closed;
-  on_closed(status.ok() ? Error(StatusCode::kUnavailable, "the server ended the stream")
-                        : FromGrpc(status),
-            std::exchange(self_, nullptr));
+  handlers_.on_closed(status.ok() ? Error(StatusCode::kUnavailable, "the server ended the stream")
+                                  : FromGrpc(status));
+  MutexLock lock(mutex_);
+  done_ = true;
+  done_condition_.NotifyAll();  // under the lock: behind it this object may be gone
+}
+
+ByteStream::~ByteStream() {
+  Cancel();
+  MutexLock lock(mutex_);
+  while (!done_) done_condition_.Wait(mutex_);
 }
 
 }  // namespace common

@@ -2,8 +2,11 @@
 // the protocol state objects.
 //
 // Thread: Write, ReadNext and Cancel from any; handlers run on gRPC's threads, one at a time, and
-// must only hand over (a Mailbox).  Lifetime: keeps itself alive until on_closed has been called;
-// what the handlers use outlives that call. Dropping the pointer alone does not end the stream.
+// must only hand over (a Mailbox). Destroy it on a thread of ours, never in a handler.
+// Lifetime: one owner. The destructor cancels the call and waits for its end; no handler runs
+// after it. So the channel, too, goes on the owner's thread: gRPC 1.51 joins its callback threads
+// when the last channel goes, and on one of them it would free a queue which that thread still
+// uses ("assertion failed: prior > 0").
 // One write is in flight, the others wait in a queue: they are small (ACKs, subscriptions) or
 // bounded by their sender's window. A message is read only when ReadNext asks for it, which is what
 // holds back a fast server.
@@ -34,16 +37,16 @@ class ByteStream final : private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc:
  public:
   struct Handlers {
     std::function<void(std::shared_ptr<const std::string>)> on_message;
-    // Last and exactly once; never OK. `stream` must be let go of on another thread than this one:
-    // gRPC 1.51 aborts now and then when a channel is destroyed inside of its own callback.
-    std::function<void(Status, std::shared_ptr<const void> stream)> on_closed;
+    // Last and exactly once, at the latest from the destructor; never OK.
+    std::function<void(Status)> on_closed;
   };
 
   // `method`: "/package.Service/Method". The first message is read without being asked for.
-  static std::shared_ptr<ByteStream> Open(std::shared_ptr<grpc::Channel> channel,
+  static std::unique_ptr<ByteStream> Open(std::shared_ptr<grpc::Channel> channel,
                                           const std::string& method,
                                           const std::map<std::string, std::string>& metadata,
                                           Handlers handlers);
+  ~ByteStream() override;
 
   // Without effect once the stream has ended.
   void Write(std::string message);
@@ -53,7 +56,6 @@ class ByteStream final : private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc:
 
   ByteStream(const ByteStream&) = delete;
   ByteStream& operator=(const ByteStream&) = delete;
-  ~ByteStream() override = default;
 
  private:
   ByteStream(std::shared_ptr<grpc::Channel> channel, Handlers handlers);
@@ -65,7 +67,7 @@ class ByteStream final : private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc:
   const std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;
   grpc::ClientContext context_;
-  Handlers handlers_;  // emptied at the end, so that what they hold goes
+  const Handlers handlers_;
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;
 
@@ -74,7 +76,8 @@ class ByteStream final : private grpc::ClientBidiReactor<grpc::ByteBuffer, grpc:
   bool writing_ TSA_GUARDED_BY(mutex_) = false;
   bool ended_ TSA_GUARDED_BY(mutex_) = false;
   bool held_ TSA_GUARDED_BY(mutex_) = true;  // operations may still be started from outside
-  std::shared_ptr<ByteStream> self_;         // until OnDone
+  bool done_ TSA_GUARDED_BY(mutex_) = false;
+  CondVar done_condition_;
 };
 
 }  // namespace common

@@ -50,7 +50,7 @@ Status Connection::Explain(const Status& status) const {
   }
 }
 
-std::shared_ptr<common::ByteStream> Connection::OpenStream(
+std::unique_ptr<common::ByteStream> Connection::OpenStream(
     const std::string& method, common::ByteStream::Handlers handlers) const {
   std::map<std::string, std::string> metadata;
   if (options_.insecure) metadata.emplace(common::kServiceMetadataKey, options_.service);

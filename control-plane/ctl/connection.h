@@ -44,7 +44,7 @@ class Connection {
   Status Explain(const Status& status) const;
 
   // A stream on a channel of its own.
-  std::shared_ptr<common::ByteStream> OpenStream(const std::string& method,
+  std::unique_ptr<common::ByteStream> OpenStream(const std::string& method,
                                                  common::ByteStream::Handlers handlers) const;
 
  private:

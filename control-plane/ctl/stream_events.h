@@ -1,8 +1,8 @@
 // StreamEvents: what happens to a verb that keeps a stream: messages, the stream's end, a stop
 // signal, all taken from one mailbox.
 //
-// Thread: TakeFor on main; events come from gRPC's threads.  Lifetime: outlives its streams' last
-// handler by sharing the mailbox.
+// Thread: TakeFor on main; events come from gRPC's threads.  Lifetime: owns its stream, whose
+// handlers end with it.
 #pragma once
 
 #include <chrono>
@@ -24,7 +24,6 @@ struct StreamEvent {
   std::uint64_t stream = 0;  // number of the stream
   std::shared_ptr<const std::string> bytes = {};
   Status status = {};
-  std::shared_ptr<const void> ended = {};  // the stream itself; goes on this thread
 };
 
 class StreamEvents {
@@ -36,21 +35,17 @@ class StreamEvents {
     stream_ = connection.OpenStream(
         method,
         {.on_message =
-             [mailbox = mailbox_, number](std::shared_ptr<const std::string> bytes) {
-               (void)mailbox->Post(
+             [this, number](std::shared_ptr<const std::string> bytes) {
+               (void)mailbox_.Post(
                    {StreamEvent::Kind::kMessage, number, std::move(bytes), common::OkStatus()});
              },
          .on_closed =
-             [mailbox = mailbox_, number](Status status, std::shared_ptr<const void> ended) {
-               (void)mailbox->Post({StreamEvent::Kind::kClosed, number, nullptr, std::move(status),
-                                    std::move(ended)});
+             [this, number](Status status) {
+               (void)mailbox_.Post(
+                   {StreamEvent::Kind::kClosed, number, nullptr, std::move(status)});
              }});
   }
-  void Close() {
-    if (stream_) stream_->Cancel();
-    stream_.reset();
-  }
-  ~StreamEvents() { Close(); }
+  void Close() { stream_.reset(); }
   StreamEvents() = default;
   StreamEvents(const StreamEvents&) = delete;
   StreamEvents& operator=(const StreamEvents&) = delete;
@@ -58,11 +53,11 @@ class StreamEvents {
   // REQUIRES: a stream is open.
   void Write(std::string bytes) { stream_->Write(std::move(bytes)); }
   void ReadNext() { stream_->ReadNext(); }
-  void PostStop() { (void)mailbox_->Post({}); }
+  void PostStop() { (void)mailbox_.Post({}); }
 
   // What has come, at most after `timeout`; only events of the open stream, and stops.
   std::vector<StreamEvent> TakeFor(std::chrono::milliseconds timeout) {
-    std::vector<StreamEvent> events = mailbox_->WaitAll(timeout);
+    std::vector<StreamEvent> events = mailbox_.WaitAll(timeout);
     std::erase_if(events, [this](const StreamEvent& event) {
       return event.kind != StreamEvent::Kind::kStop && (!stream_ || event.stream != number_);
     });
@@ -72,10 +67,9 @@ class StreamEvents {
  private:
   static constexpr std::size_t kEventsMax = 1024;  // one message a stream, two ends, two stops
 
-  const std::shared_ptr<common::Mailbox<StreamEvent>> mailbox_ =
-      std::make_shared<common::Mailbox<StreamEvent>>(kEventsMax);
-  std::shared_ptr<common::ByteStream> stream_;
+  common::Mailbox<StreamEvent> mailbox_{kEventsMax};
   std::uint64_t number_ = 0;
+  std::unique_ptr<common::ByteStream> stream_;  // last: its handlers use the mailbox
 };
 
 }  // namespace ctl
