@@ -50,7 +50,7 @@ class Watcher {
         if (event.kind == StreamEvent::Kind::kStop) return OkStatus();
         if (event.kind == StreamEvent::Kind::kClosed) {
           RETURN_IF_ERROR(OnClosed(event.status));
-          break;
+          continue;  // a stop may have come with it
         }
         RETURN_IF_ERROR(OnMessage(*event.bytes));
       }
