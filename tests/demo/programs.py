@@ -96,3 +96,16 @@ class Agent(Program):
         lines = self.page("/metrics").splitlines()
         return int(sum(float(line.rsplit(" ", 1)[1]) for line in lines
                        if line.startswith("tributary_agent_bytes_in_total")))
+
+    def settled_bytes_in(self):
+        """What has crossed the wire when all of it is counted: the page follows in some 50 ms."""
+        last = 0
+
+        def settled():
+            nonlocal last
+            time.sleep(0.2)
+            last, before = self.bytes_in(), last
+            return last > 0 and last == before
+
+        wait_until(settled, f"{self.name} to count its bytes")
+        return last
