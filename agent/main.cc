@@ -1,4 +1,5 @@
 // tributary-agent: see docs/ARCHITECTURE.md.
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -7,11 +8,16 @@
 #include "agent/options.h"
 #include "common/clock.h"
 #include "common/config.h"
+#include "common/limits.h"
 #include "common/log.h"
+#include "common/open_files.h"
 #include "common/rpc/grpc_log.h"
 #include "common/signals.h"
 
 namespace {
+
+// Beside clients: streams, files, threads' descriptors, and room to refuse one client too many.
+constexpr std::uint64_t kOpenFiles = common::kClientsMax + 512;
 
 int Finish(const common::LoadOutcome& outcome) {
   std::fputs(outcome.text.c_str(), *outcome.exit_code == 0 ? stdout : stderr);
@@ -35,8 +41,8 @@ int main(int argc, char** argv) {
   common::BlockStopSignals();
   agent::AgentOptions options;
   const auto table = agent::OptionTable(options);
-  const auto loaded = common::LoadOptions(agent::AgentProgram(), table, argc, argv,
-                                          common::ProcessEnvironment());
+  const auto loaded =
+      common::LoadOptions(agent::AgentProgram(), table, argc, argv, common::ProcessEnvironment());
   if (loaded.exit_code) return Finish(loaded);
   if (const auto checked = agent::CheckOptions(options); !checked.ok()) {
     return Finish(common::UsageError(agent::AgentProgram(), common::Message(checked)));
@@ -44,6 +50,7 @@ int main(int argc, char** argv) {
   const common::SystemClock clock;
   common::Log log(*common::ParseLogLevel(options.log_level),
                   *common::ParseLogFormat(options.log_format));
+  common::RaiseOpenFiles(kOpenFiles, kOpenFiles, "clients of the socket", log);
   common::SendGrpcLogTo(log, clock);
   const int exit_code = Run(options, clock, log);
   common::StopGrpcLog();

@@ -1,10 +1,13 @@
 // tributary-control-plane: options → App → wait for a signal → drain.
+#include <cstdint>
 #include <cstdio>
 
 #include "common/clock.h"
 #include "common/config.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/metrics.h"
+#include "common/open_files.h"
 #include "common/rpc/grpc_log.h"
 #include "common/signals.h"
 #include "control-plane/app.h"
@@ -12,10 +15,15 @@
 
 namespace {
 
+// Each agent: a stream of changes and, when its service publishes, one more.
+constexpr std::uint64_t kOpenFilesWanted = 2 * common::kStreamsMax + 512;
+constexpr std::uint64_t kOpenFilesEnough = 10'000 + 512;  // agents that do not publish
+
 int Run(const cp::Options& options) {
   common::SystemClock clock;
   common::Log log(*common::ParseLogLevel(options.log_level),
                   *common::ParseLogFormat(options.log_format));
+  common::RaiseOpenFiles(kOpenFilesWanted, kOpenFilesEnough, "connections of agents", log);
   common::SendGrpcLogTo(log, clock);
   common::Metrics metrics;
   int exit_code = 0;

@@ -9,7 +9,7 @@
 namespace agent::uv {
 namespace {
 
-constexpr int kListenBacklog = 511;
+constexpr int kListenBacklog = 4096;  // a client that may not wait is refused beyond it
 
 // Closes libuv's part of `handle` and frees the whole in the loop's next turn.
 template <class Handle, class Raw>

@@ -119,11 +119,12 @@ class Program:
     def __init__(self, world, name, binary, options, env=None):
         self.world, self.name, self.binary = world, name, binary
         self.options, self.env = options, env or {}
+        self.wrapper = []  # a command line in front of the program's
         self.log = world.dir / f"{name}.log"
         self.process = None
 
     def argv(self):
-        return [str(BIN / self.binary), *flags(self.options)]
+        return [*self.wrapper, str(BIN / self.binary), *flags(self.options)]
 
     def spawn(self):
         with open(self.log, "ab") as log:
