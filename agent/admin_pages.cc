@@ -1,6 +1,7 @@
 #include "agent/admin_pages.h"
 
 #include <chrono>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -15,12 +16,12 @@ using nlohmann::json;
 using Type = MetricFamily::Type;
 
 double AgeSeconds(const CopyStatus& copy, const common::Clock& clock) {
-  if (!copy.proven_at) return -1;
+  if (!copy.proven_at) return std::numeric_limits<double>::infinity();
   return std::chrono::duration<double>(clock.Now() - *copy.proven_at).count();
 }
 
-std::int64_t AgeMillis(const CopyStatus& copy, const common::Clock& clock) {
-  if (!copy.proven_at) return -1;
+json AgeMillis(const CopyStatus& copy, const common::Clock& clock) {
+  if (!copy.proven_at) return nullptr;  // unknown must not compare like "fresh"
   return std::chrono::duration_cast<common::Millis>(clock.Now() - *copy.proven_at).count();
 }
 
@@ -110,8 +111,7 @@ void AddTotals(const AgentStatus& status, std::vector<MetricFamily>& out) {
   count("nacks", "xDS responses rejected", status.nacks);
   count("applies", "Consistent cuts made visible", status.applies);
   count("applied_entries", "Entries written to the cache", status.entries_applied);
-  count("digest_mismatches", "Copies found different from their dataset",
-        status.digest_mismatches);
+  count("digest_mismatches", "Copies found different from their dataset", status.digest_mismatches);
   out.push_back(Single("tributary_agent_apply_seconds_total", "Time spent writing to the cache",
                        Type::kCounter, status.apply_seconds));
   out.push_back(Single("tributary_agent_connected", "1 while the control plane answers",
@@ -162,7 +162,7 @@ std::vector<MetricFamily> SyncMetrics(const AgentStatus& status, const common::C
   std::vector<MetricFamily> out;
   AddTotals(status, out);
   out.push_back(PerCopy("tributary_agent_copy_age_seconds",
-                        "Time since the copy was last proven fresh; -1: never", status,
+                        "Time since the copy was last proven fresh; +Inf: never", status,
                         [&](const CopyStatus& copy) { return AgeSeconds(copy, clock); }));
   out.push_back(PerCopy("tributary_agent_copy_lag_revisions",
                         "Revisions between the copy and the last known head of its dataset", status,

@@ -16,7 +16,7 @@
 
 namespace agent {
 
-// JSON of one copy each: state, revision, head, age_ms (−1: never proven fresh), entries …
+// JSON of one copy each: state, revision, head, age_ms (null: never proven fresh), entries …
 std::string DatasetsJson(const AgentStatus& status, const common::Clock& clock);
 // The options in effect and what the control plane has declared.
 std::string ConfigJson(const AgentOptions& options, const AgentStatus& status);

@@ -27,6 +27,16 @@ std::vector<std::string> Split(const std::string& text) {
 
 Status CheckSubscribe(std::string_view text) { return common::ParseSubscribeFlag(text).status(); }
 
+Status CheckAdmin(std::string_view text) {
+  return text.empty() ? common::OkStatus() : common::ParseHostPort(text).status();
+}
+Status CheckControlPlane(std::string_view text) {
+  for (const std::string& address : Split(std::string(text))) {
+    RETURN_IF_ERROR(common::ParseHostPort(address).status());
+  }
+  return common::OkStatus();
+}
+
 std::string DefaultInstance() {
   std::array<char, 256> host{};
   if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
@@ -82,8 +92,13 @@ std::vector<common::Option> OptionTable(AgentOptions& o) {
        common::ValidateServiceName},
       {"Identity", "instance", &o.instance, "NAME",
        "Tells agents of one service apart; by default the host's name and the process id"},
-      {"Control plane", "control-plane", &o.control_plane, "HOST:PORT[,…]",
-       "Where the control plane listens; several are tried in turn"},
+      {"Control plane",
+       "control-plane",
+       &o.control_plane,
+       "HOST:PORT[,…]",
+       "Where the control plane listens; several are tried in turn",
+       {},
+       CheckControlPlane},
       {"Control plane", "tls-ca", &o.tls_ca, "FILE",
        "Certificates (PEM) that may sign the control plane's; re-read when the file changes"},
       {"Control plane", "tls-cert", &o.tls_cert, "FILE", "This service's certificate (PEM)"},
@@ -110,8 +125,13 @@ std::vector<common::Option> OptionTable(AgentOptions& o) {
        "How long a write waits for the control plane"},
       {"Serving", "socket", &o.socket, "PATH", "The Unix socket for Redis clients"},
       {"Serving", "socket-mode", &o.socket_mode, "MODE", "Permissions of the socket"},
-      {"Serving", "admin", &o.admin, "HOST:PORT",
-       "HTTP for probes, metrics and status; empty: none"},
+      {"Serving",
+       "admin",
+       &o.admin,
+       "HOST:PORT",
+       "HTTP for probes, metrics and status; empty: none",
+       {},
+       CheckAdmin},
       {"Logging", "log-level", &o.log_level, "LEVEL", "What is logged", common::LogLevelNames()},
       {"Logging", "log-format", &o.log_format, "FORMAT", "How it is logged",
        common::LogFormatNames()},
@@ -123,11 +143,6 @@ Status CheckOptions(AgentOptions& options) {
     return InvalidArgument("--service is required: the service that this agent works for");
   }
   options.control_planes = Split(options.control_plane);
-  for (const std::string& address : options.control_planes) {
-    if (const auto parsed = common::ParseHostPort(address); !parsed.ok()) {
-      return common::Annotate(parsed.status(), "--control-plane");
-    }
-  }
   RETURN_IF_ERROR(CheckTransport(options));
   if (options.freshness_interval < std::chrono::milliseconds(10)) {
     return InvalidArgument("--freshness-interval must be at least 10ms");

@@ -18,10 +18,14 @@ std::int64_t MillisBetween(common::MonotonicTime from, common::MonotonicTime to)
 
 json CopyJson(const CopyRow& row, common::MonotonicTime now) {
   const bool proven = row.proven_at != common::MonotonicTime{};
-  return {{"dataset", row.dataset}, {"prefix", row.prefix},
-          {"state", row.state},     {"revision", row.revision},
-          {"head", row.head},       {"lag", row.head > row.revision ? row.head - row.revision : 0},
-          {"lag_ms", row.lag_ms},   {"age_ms", proven ? MillisBetween(row.proven_at, now) : -1},
+  return {{"dataset", row.dataset},
+          {"prefix", row.prefix},
+          {"state", row.state},
+          {"revision", row.revision},
+          {"head", row.head},
+          {"lag", row.head > row.revision ? row.head - row.revision : 0},
+          {"lag_ms", row.lag_ms},
+          {"age_ms", proven ? json(MillisBetween(row.proven_at, now)) : json()},
           {"digest", row.digest}};
 }
 

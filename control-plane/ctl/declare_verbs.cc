@@ -19,8 +19,8 @@ using common::Declaration;
 using common::InvalidArgument;
 using common::OkStatus;
 
-std::string LowerKind(const Declaration& object) {
-  return std::holds_alternative<common::Dataset>(object) ? "dataset" : "subscription";
+std::string_view LowerKind(std::string_view kind) {
+  return kind == "Dataset" ? "dataset" : "subscription";
 }
 
 // All objects of all files; every fault of every file, or none of the objects.
@@ -41,7 +41,8 @@ StatusOr<std::vector<Declaration>> ReadDeclarations(const std::vector<std::strin
         continue;
       }
       for (Declaration& object : *parsed) {
-        const std::string identity = fmt::format("{} {}", LowerKind(object), NameOf(object));
+        const std::string identity =
+            fmt::format("{} {}", LowerKind(KindOf(object)), NameOf(object));
         const auto [first, is_new] = first_file.emplace(identity, file.name);
         if (!is_new) {
           complain(fmt::format("{}: {} is declared in {}, too: remove one", file.name, identity,
@@ -55,6 +56,29 @@ StatusOr<std::vector<Declaration>> ReadDeclarations(const std::vector<std::strin
   if (objects.empty()) return InvalidArgument("nothing is declared in {}", fmt::join(paths, ", "));
   return objects;
 }
+
+// What delete and apply tell: rows for programs, one line each for people.
+class Outcomes {
+ public:
+  explicit Outcomes(const Session& session) : session_(session) {}
+  void Add(std::string_view kind, const std::string& name, const std::string& outcome,
+           std::string_view note = {}) {
+    if (session_.output == Output::kTable) {
+      session_.io.out << fmt::format("{} {} {}{}\n", LowerKind(kind), name, outcome, note);
+    }
+    rows_.push_back({{"kind", kind}, {"name", name}, {"outcome", outcome}});
+  }
+  ~Outcomes() {
+    if (session_.output == Output::kJson) session_.io.out << rows_.dump(2) << '\n';
+    if (session_.output == Output::kYaml) session_.io.out << ToYaml(rows_);
+  }
+  Outcomes(const Outcomes&) = delete;
+  Outcomes& operator=(const Outcomes&) = delete;
+
+ private:
+  const Session& session_;
+  Json rows_ = Json::array();
+};
 
 class Apply final : public Verb {
  public:
@@ -90,18 +114,11 @@ class Apply final : public Verb {
  private:
   void Print(const std::vector<Declaration>& objects, const tributary::v1::ApplyResponse& response,
              const Session& session) const {
-    Json rows = Json::array();
+    Outcomes outcomes(session);
     for (std::size_t i = 0; i < objects.size(); ++i) {
-      const std::string& outcome = response.outcomes(static_cast<int>(i));
-      if (session.output == Output::kTable) {
-        session.io.out << fmt::format("{} {} {}{}\n", LowerKind(objects[i]), NameOf(objects[i]),
-                                      outcome, dry_run_ ? " (dry run)" : "");
-      }
-      rows.push_back(
-          {{"kind", KindOf(objects[i])}, {"name", NameOf(objects[i])}, {"outcome", outcome}});
+      outcomes.Add(KindOf(objects[i]), NameOf(objects[i]), response.outcomes(static_cast<int>(i)),
+                   dry_run_ ? " (dry run)" : "");
     }
-    if (session.output == Output::kJson) session.io.out << rows.dump(2) << '\n';
-    if (session.output == Output::kYaml) session.io.out << ToYaml(rows);
   }
 
   std::vector<std::string> files_;
@@ -117,10 +134,7 @@ Status DeleteObject(const Session& session, const std::string& kind, const std::
   session.connection->Prepare(context);
   const auto stub = tributary::v1::Admin::NewStub(session.connection->channel());
   const grpc::Status status = stub->Delete(&context, request, &response);
-  if (!status.ok()) return common::FromGrpc(status);
-  session.io.out << fmt::format("{} {} deleted\n", kind == "Dataset" ? "dataset" : "subscription",
-                                name);
-  return OkStatus();
+  return status.ok() ? OkStatus() : common::FromGrpc(status);
 }
 
 class Delete final : public Verb {
@@ -148,7 +162,11 @@ class Delete final : public Verb {
     const std::string kind(KindOfWord(words_[0]));
     const std::vector<std::string> names(words_.begin() + 1, words_.end());
     if (kind.empty()) return DeleteEntries(session, words_[0], names);
-    for (const std::string& name : names) RETURN_IF_ERROR(DeleteObject(session, kind, name));
+    Outcomes outcomes(session);
+    for (const std::string& name : names) {
+      RETURN_IF_ERROR(DeleteObject(session, kind, name));
+      outcomes.Add(kind, name, "deleted");
+    }
     return OkStatus();
   }
 
@@ -156,8 +174,10 @@ class Delete final : public Verb {
   Status DeleteDeclared(const Session& session) const {
     ASSIGN_OR_RETURN(const std::vector<Declaration> objects,
                      ReadDeclarations(files_, session.io.in));
+    Outcomes outcomes(session);
     for (const Declaration& object : objects) {
       RETURN_IF_ERROR(DeleteObject(session, std::string(KindOf(object)), NameOf(object)));
+      outcomes.Add(KindOf(object), NameOf(object), "deleted");
     }
     return OkStatus();
   }
@@ -173,8 +193,16 @@ class Delete final : public Verb {
     }
     ASSIGN_OR_RETURN(const tributary::v1::Result result,
                      PublishOnce(*session.connection, std::move(batch)));
-    session.io.out << fmt::format("{} of {} entries of {} deleted at revision {}\n",
-                                  result.deleted(), keys.size(), dataset, result.revision());
+    if (session.output == Output::kTable) {
+      session.io.out << fmt::format("{} of {} entries of {} deleted at revision {}\n",
+                                    result.deleted(), keys.size(), dataset, result.revision());
+      return OkStatus();
+    }
+    const Json json = {{"dataset", dataset},
+                       {"keys", keys.size()},
+                       {"deleted", result.deleted()},
+                       {"revision", result.revision()}};
+    session.io.out << (session.output == Output::kYaml ? ToYaml(json) : json.dump() + "\n");
     return OkStatus();
   }
 

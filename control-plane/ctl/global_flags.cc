@@ -4,6 +4,7 @@
 #include <array>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <vector>
 
 #include "common/names.h"
@@ -85,6 +86,25 @@ Status GlobalFlags::FillFromEnvironment(const common::Environment& environment) 
   return OkStatus();
 }
 
+namespace {
+
+// One member of the --config file as a flag's text; empty: a switch that is off.
+StatusOr<std::string> MemberValue(const common::YamlMember& member) {
+  static const std::vector<std::string_view> kKnown = FlagNames();
+  if (std::ranges::find(kKnown, member.key) == kKnown.end()) {
+    return InvalidArgument("unknown key{}", common::DidYouMean(member.key, kKnown));
+  }
+  if (member.value.kind != common::YamlNode::Kind::kScalar) {
+    return InvalidArgument("must be a single value, not {}", common::Describe(member.value));
+  }
+  const bool is_switch = std::ranges::find(kFlags, member.key, &Flag::name)->is_switch;
+  if (!is_switch) return member.value.text;
+  ASSIGN_OR_RETURN(const bool on, common::ParseBool(member.value.text));
+  return std::string(on ? "true" : "");
+}
+
+}  // namespace
+
 Status GlobalFlags::FillFromFile() {
   const std::string path = Get("config");
   if (path.empty()) return OkStatus();
@@ -95,22 +115,24 @@ Status GlobalFlags::FillFromFile() {
   if (!yaml.faults.empty()) {
     return InvalidArgument("{}:{}: {}", path, yaml.faults[0].line, yaml.faults[0].message);
   }
-  const std::vector<std::string_view> known = FlagNames();
+  std::map<std::string, std::string> found;
   for (const common::YamlNode& document : yaml.documents) {
+    if (document.kind == common::YamlNode::Kind::kNull) continue;
+    if (document.kind != common::YamlNode::Kind::kMap) {
+      return InvalidArgument("{}:{}: must be a map of flags, e.g. output: json", path,
+                             document.line);
+    }
     for (const common::YamlMember& member : document.members) {
-      if (std::ranges::find(known, member.key) == known.end()) {
-        return InvalidArgument("{}:{}: {}: unknown key{}", path, member.line,
-                               common::Printable(member.key),
-                               common::DidYouMean(member.key, known));
+      const std::string where =
+          fmt::format("{}:{}: {}", path, member.line, common::Printable(member.key));
+      StatusOr<std::string> value = MemberValue(member);
+      if (!value.ok()) return common::Annotate(value.status(), where);
+      if (!found.emplace(member.key, *std::move(value)).second) {
+        return InvalidArgument("{}: given twice", where);
       }
-      if (member.value.kind != common::YamlNode::Kind::kScalar) {
-        return InvalidArgument("{}:{}: {}: must be a single value, not {}", path, member.line,
-                               member.key, common::Describe(member.value));
-      }
-      if (member.key == "insecure" && member.value.text != "true") continue;
-      values_.emplace(member.key, member.value.text);
     }
   }
+  values_.merge(found);  // flags and variables win
   return OkStatus();
 }
 
