@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 BUILD = build/$(PRESET)
 SOURCES = $(shell git ls-files '*.h' '*.cc')
 
-.PHONY: build packages demo test bench clean format tidy asan tsan
+.PHONY: build packages demo test bench docs clean format tidy asan tsan
 
 build: packages $(BUILD)/build.ninja
 	cmake --build --preset $(PRESET) -j $(JOBS)
@@ -28,6 +28,10 @@ tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json |
 
 bench: build
 	/usr/bin/python3 tests/bench/bench.py --bin $(BUILD)/bin
+
+# Renews the parts of docs/ that are made from the programs; a test fails when they are stale.
+docs: build
+	/usr/bin/python3 -B tests/docs/docs.py $(BUILD)/bin --write
 
 # Sanitizers; gRPC's own code is not instrumented, so TSan leaves out the tests labelled grpc.
 asan tsan: packages

@@ -314,8 +314,9 @@ std::string MarkdownTable(const std::vector<Option>& options) {
   const std::vector<Option> all = WithConfig(options, &config);
   std::string text;
   for (const std::string& section : Sections(all)) {
-    text += fmt::format("### {}\n\n| flag | variable | default | meaning |\n|---|---|---|---|\n",
-                        section);
+    text += fmt::format(
+        "### {}\n\n| flag | variable | YAML key | default | meaning |\n|---|---|---|---|---|\n",
+        section);
     for (const Option& option : all) {
       if (option.section != section) continue;
       std::string placeholder = Placeholder(option);
@@ -323,8 +324,9 @@ std::string MarkdownTable(const std::vector<Option>& options) {
         placeholder.replace(at, 1, "\\|");
       }
       const std::string value = TextOf(option);
-      text += fmt::format("| `--{}{}{}` | `{}` | {} | {}{} |\n", option.name,
+      text += fmt::format("| `--{}{}{}` | `{}` | {} | {} | {}{} |\n", option.name,
                           placeholder.empty() ? "" : " ", placeholder, VariableOf(option.name),
+                          option.name == "config" ? "" : "`" + option.name + "`",
                           value.empty() ? "none" : "`" + value + "`", option.help,
                           IsList(option) ? " (repeatable)" : "");
     }

@@ -242,9 +242,10 @@ TEST_F(ConfigTest, HelpAndVersionExitWithZero) {
 
 TEST_F(ConfigTest, MarkdownHasOneRowPerOption) {
   const std::string text = MarkdownTable(Table(settings_));
-  EXPECT_THAT(text, AllOf(HasSubstr("### Data\n"),
-                          HasSubstr("| `--count NUMBER` | `TRIBUTARY_COUNT` | `7` | How many |"),
-                          HasSubstr("`--log-format text\\|json`"), HasSubstr("TRIBUTARY_CONFIG")));
+  EXPECT_THAT(
+      text, AllOf(HasSubstr("### Data\n"),
+                  HasSubstr("| `--count NUMBER` | `TRIBUTARY_COUNT` | `count` | `7` | How many |"),
+                  HasSubstr("`--log-format text\\|json`"), HasSubstr("TRIBUTARY_CONFIG")));
 }
 
 TEST_F(ConfigTest, JsonShowsWhatIsInForce) {

@@ -259,13 +259,14 @@ std::string ArityError(const CommandSpec& spec) {
 }
 
 std::string CommandReference() {
-  std::string out = "# Redis commands\n\nGenerated from the command table of the agent's socket.\n";
+  std::string out;
   std::string_view group;
   for (const CommandSpec& spec : kCommands) {
     if (spec.handler == nullptr && spec.write == nullptr) continue;
     if (spec.group != group) {
       group = spec.group;
-      out += fmt::format("\n## {}\n\n| command | what it does |\n|---|---|\n", group);
+      out += fmt::format("{}### {}\n\n| command | what it does |\n|---|---|\n",
+                         out.empty() ? "" : "\n", group);
     }
     out.append("| `");
     for (const char c : spec.name) out.push_back(c == '|' ? ' ' : c);
