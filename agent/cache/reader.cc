@@ -172,12 +172,12 @@ Status Reader::Refresh() {
   RETURN_IF_ERROR(impl_->txn.Renew());
   impl_->active = true;
   impl_->CatchUp();
-  if (impl_->snapshot == impl_->txn.id()) return OkStatus();
+  // Not to be spared by comparing ids of snapshots: a renewed transaction may carry the id of one
+  // commit and see a later one, if two commits fall into LMDB's renewal.
   if (Status status = impl_->LoadTable(); !status.ok()) {
     Release();
     return status;
   }
-  impl_->snapshot = impl_->txn.id();
   return OkStatus();
 }
 

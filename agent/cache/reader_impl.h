@@ -46,7 +46,6 @@ struct Reader::Impl {
   Environment& environment;
   common::lmdb::ReadTxn txn;
   bool active = false;                // between Refresh and Release
-  std::size_t snapshot = SIZE_MAX;    // transaction id that `table` was last checked against
   std::uint64_t layout = UINT64_MAX;  // that `table` was made from
   // Copies of a dataset, ordered by prefix.
   using Table = std::unordered_map<std::string, std::vector<Copy>, Hash, std::equal_to<>>;
