@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 BUILD = build/$(PRESET)
 SOURCES = $(shell git ls-files '*.h' '*.cc')
 
-.PHONY: build packages demo test bench docs clean format tidy asan tsan
+.PHONY: build packages demo test bench bench-charts docs clean format tidy asan tsan
 
 build: packages $(BUILD)/build.ninja
 	cmake --build --preset $(PRESET) -j $(JOBS)
@@ -26,8 +26,13 @@ test: build tests/clients/node_modules/.package-lock.json
 tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json | packages
 	cd tests/clients && npm ci --no-audit --no-fund
 
+# Side by side with redis-server and etcd. ROW=R2 runs one row; BENCH="--entries 100000" and the like
+# go to tests/bench/bench.py. bench-charts measures cost as work grows.
 bench: build
-	/usr/bin/python3 tests/bench/bench.py --bin $(BUILD)/bin
+	/usr/bin/python3 -B tests/bench/bench.py --bin $(BUILD)/bin --json $(BUILD)/bench.json $(ROW) $(BENCH)
+
+bench-charts: build
+	/usr/bin/python3 -B tests/bench/bench.py --bin $(BUILD)/bin --charts docs/charts $(BENCH)
 
 # Renews the parts of docs/ that are made from the programs; a test fails when they are stale.
 docs: build

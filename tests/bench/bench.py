@@ -1,235 +1,122 @@
 #!/usr/bin/python3
-"""Side by side with the peer, in one run: ratios, not absolute times.
+"""Side by side with the peers, in one run: ratios, not absolute times.
 
-  bench.py [--row get|mget|bootstrap] [--entries 1000000] [--pairs 5] [--bin build/release/bin] [--json FILE]
+  bench.py [ROW …] [--entries 1000000] [--pairs 5] [--bin build/release/bin] [--json FILE]
+           [--markdown docs/benchmarks.md] [--charts docs/charts] [--tiny]
 
-Rows
-  get        GET at pipeline 1, 50 connections, Unix socket: redis-benchmark against redis-server and
-             against an agent, A B B A …; both hold the same keys and values.
-  mget       MGET of 10 keys, the same way.
-  bootstrap  how long until a new copy of all entries is complete and readable: a Redis replica (diskless
-             sync, swapdb, no RDB compression) against a new agent.  The agent's time includes
-             the start of its process; the replica is already running.
-
-Each pair runs both sides back to back; the ratio of a pair is ours / peer, the table gives the median, the
-smallest and the greatest.  redis-benchmark is itself a bound above 90 % of a core; the row says so.
+Rows: r1 … r5 (reads), b1 (bootstrap), p1 (propagation), f1 f2 (fan-out), m1 (memory), s1 (restart),
+c1 (resume), w1 (durable writes); none: all. Each starts both sides on the same data, compares their
+replies byte for byte before reads are timed, runs A B B A … and tells the median ratio ours / peer
+with its smallest and greatest. --tiny runs everything once with little data, so that it cannot rot.
 """
 import argparse
-import csv
-import io
 import json
 import os
 import pathlib
-import resource
+import platform
 import shutil
-import signal
-import socket
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-import redis
+import charts
+import figures
+import rows_read
+import rows_spread
+import rows_state
+from sides import Sides
 
-KEY = "bench/key:%012d"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_for(what, check, seconds=120.0, step=0.002):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if check():
-                return
-        except (redis.RedisError, OSError):
-            pass
-        time.sleep(step)
-    raise SystemExit(f"bench: timed out waiting for {what}")
+ROWS = {"r1": rows_read.r1, "r2": rows_read.r2, "r3": rows_read.r3, "r4": rows_read.r4,
+        "r5": rows_read.r5, "b1": rows_state.b1, "m1": rows_state.m1, "s1": rows_state.s1,
+        "c1": rows_state.c1, "p1": rows_spread.p1, "w1": rows_spread.w1, "f1": rows_spread.f1,
+        "f2": rows_spread.f2}
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
 
-class Bench:
-    def __init__(self, args):
-        self.args = args
-        self.bin = pathlib.Path(args.bin).resolve()
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tb."))
-        self.running = []
-        self.serial = 0
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", metavar="ROW", type=str.lower)
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--value-bytes", type=int, default=100)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each timed run")
+    parser.add_argument("--rounds", type=int, default=500, help="of each latency run")
+    parser.add_argument("--requests", type=int, default=300_000, help="of redis-benchmark")
+    parser.add_argument("--checks", type=int, default=100_000, help="replies compared first")
+    parser.add_argument("--large", type=int, default=4, help="entries of 256 KiB beside the others")
+    parser.add_argument("--bin", default="build/release/bin")
+    parser.add_argument("--dir", help="where all data lies; one file system for both sides")
+    parser.add_argument("--json", help="write the figures there")
+    parser.add_argument("--markdown", help="put the table into this page")
+    parser.add_argument("--charts", help="measure cost as work grows; SVGs into this directory")
+    parser.add_argument("--tiny", action="store_true")
+    args = parser.parse_args()
+    if args.tiny:
+        args.entries, args.pairs, args.seconds, args.rounds = 5000, 1, 0.1, 20
+        args.requests, args.checks, args.large = 2000, 2000, 2
+    unknown = [row for row in args.rows if row not in ROWS]
+    if unknown:
+        parser.error(f"no such row: {' '.join(unknown)}; there are {' '.join(ROWS)}")
+    return args
 
-    def close(self):
-        for process in self.running:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
-    def spawn(self, name, command):
-        log = open(self.dir / f"{name}.log", "ab")
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.dir)
-        self.running.append(process)
-        return process
+def check_peers():
+    missing = [name for name in ("redis-server", "redis-benchmark", "etcd") if not shutil.which(name)]
+    if missing:
+        raise SystemExit(f"bench: not installed: {' '.join(missing)}; "
+                         "tests/install-packages.sh redis-server etcd-server installs them")
 
-    def stop(self, process):
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-        self.running.remove(process)
 
-    # --- the peer ------------------------------------------------------------------------------
-    def start_redis(self, name):
-        path = self.dir / f"{name}.sock"
-        port = free_port()
-        self.spawn(name, ["redis-server", "--port", str(port), "--unixsocket", str(path), "--save", "", "--appendonly",
-                          "no", "--rdbcompression", "no", "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay",
-                          "0", "--repl-diskless-load", "swapdb", "--dir", str(self.dir), "--dbfilename", f"{name}.rdb"])
-        client = redis.Redis(unix_socket_path=str(path), socket_timeout=60)
-        wait_for(name, client.ping)
-        return client, path, port
+def machine():
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo")
+                  if line.startswith("model name")), platform.machine())
+    first = lambda *argv: subprocess.run(argv, capture_output=True, text=True).stdout.split("\n")[0]
+    return (f"{os.cpu_count()} cores ({model}), Linux {platform.release()}; "
+            f"{first('redis-server', '--version').split(' sha')[0]}; "
+            f"{first('etcd', '--version')}; {time.strftime('%Y-%m-%d %H:%M')}, "
+            f"load average {os.getloadavg()[0]:.1f} at the begin")
 
-    def fill_redis(self, client):
-        value = b"x" * self.args.value_bytes
-        pipe = client.pipeline(transaction=False)
-        for i in range(self.args.entries):
-            pipe.set(KEY % i, value)
-            if i % 10000 == 9999:
-                pipe.execute()
-        pipe.execute()
 
-    # --- ours ----------------------------------------------------------------------------------
-    def start_control_plane(self):
-        self.grpc = f"127.0.0.1:{free_port()}"
-        manifest = self.dir / "m"
-        manifest.mkdir()
-        (manifest / "bench.yaml").write_text(
-            "apiVersion: tributary.dev/v1alpha1\nkind: Dataset\nmetadata: {name: bench}\n"
-            "spec: {owner: owner, consumers: ['*']}\n")
-        self.spawn("control-plane", [self.bin / "tributary-control-plane", "--insecure", "--listen", self.grpc, "--admin",
-                                     f"127.0.0.1:{free_port()}", "--data-dir", self.dir / "cp", "--manifests", manifest])
-        host, port = self.grpc.split(":")
-        wait_for("the control plane", lambda: not socket.create_connection((host, int(port)), 1).close())
+def write_page(path, about, table):
+    page = pathlib.Path(path)
+    before, rest = page.read_text().split(BEGIN)
+    page.write_text(f"{before}{BEGIN}\n{about}\n\n{table}\n{END}{rest.split(END)[1]}")
 
-    def fill_control_plane(self):
-        ctl = [self.bin / "tributaryctl", "--control-plane", self.grpc, "--insecure", "--service", "owner"]
-        process = subprocess.Popen(ctl + ["import", "bench", "--from", "-", "--format", "tsv", "--key", "k", "--value", "v"],
-                                   stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        out = io.TextIOWrapper(process.stdin, write_through=False)
-        out.write("k\tv\n")
-        value = "x" * self.args.value_bytes
-        for i in range(self.args.entries):
-            out.write((KEY % i).split("/", 1)[1] + "\t" + value + "\n")
-        out.close()
-        if process.wait() != 0:
-            raise SystemExit("bench: import failed")
 
-    def start_agent(self):
-        self.serial += 1
-        name = f"agent{self.serial}"
-        path = self.dir / f"{name}.sock"
-        process = self.spawn(name, [self.bin / "tributary-agent", "--service", "reader", "--control-plane", self.grpc,
-                                    "--insecure", "--socket", path, "--data-dir", self.dir / name, "--admin",
-                                    f"127.0.0.1:{free_port()}", "--subscribe", "bench"])
-        client = redis.Redis(unix_socket_path=str(path), socket_timeout=60)
-        return process, client, path, self.dir / name
-
-    def wait_copy(self, client):
-        last = KEY % (self.args.entries - 1)
-        wait_for("a complete copy", lambda: client.get(last) is not None)
-
-    # --- rows ----------------------------------------------------------------------------------
-    def load(self, path, words):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        started = time.monotonic()
-        out = subprocess.run(["redis-benchmark", "-s", str(path), "-c", "50", "-P", "1", "-n", str(self.args.requests), "-r",
-                              str(self.args.entries), "--csv", *words], check=True, capture_output=True, text=True).stdout
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        row = list(csv.reader(io.StringIO(out)))[-1]
-        return float(row[1]), cpu / (time.monotonic() - started)
-
-    def request_row(self, words, figure):
-        peer, peer_path, _ = self.start_redis("redis")
-        self.fill_redis(peer)
-        self.start_control_plane()
-        self.fill_control_plane()
-        _, client, path, _ = self.start_agent()
-        self.wait_copy(client)
-        assert client.get(KEY % 7) == peer.get(KEY % 7)
-        pairs = []
-        client_cpu = []
-        for i in range(self.args.pairs):
-            order = [(peer_path, 0), (path, 1)] if i % 2 == 0 else [(path, 1), (peer_path, 0)]
-            rates = [0.0, 0.0]
-            for where, side in order:
-                rates[side], cpu = self.load(where, words)
-                client_cpu.append(cpu)
-            pairs.append((rates[1], rates[0]))
-        note = "redis-benchmark used %.0f %% of a core" % (100 * statistics.median(client_cpu))
-        return self.report(figure, "req/s", pairs, note)
-
-    def row_get(self):
-        return self.request_row(["get", "bench/key:__rand_int__"], "GET, pipeline 1, 50 connections")
-
-    def row_mget(self):
-        return self.request_row(["mget"] + ["bench/key:__rand_int__"] * 10, "MGET of 10, pipeline 1, 50 connections")
-
-    def row_bootstrap(self):
-        master, _, port = self.start_redis("master")
-        self.fill_redis(master)
-        self.start_control_plane()
-        self.fill_control_plane()
-        replica, _, _ = self.start_redis("replica")
-        pairs = []
-        for _ in range(self.args.pairs):
-            replica.execute_command("replicaof", "no", "one")
-            replica.flushall()
-            started = time.monotonic()
-            replica.execute_command("replicaof", "127.0.0.1", port)
-            wait_for("the replica", lambda: replica.info("replication")["master_link_status"] == "up" and
-                     replica.dbsize() == self.args.entries)
-            peer = time.monotonic() - started
-            started = time.monotonic()
-            process, client, _, data = self.start_agent()
-            self.wait_copy(client)
-            ours = time.monotonic() - started
-            assert client.dbsize() == self.args.entries
-            self.stop(process)
-            shutil.rmtree(data)
-            pairs.append((ours, peer))
-        return self.report(f"bootstrap of {self.args.entries} entries", "s", pairs, "less is better")
-
-    def report(self, figure, unit, pairs, note):
-        ratios = [a / b for a, b in pairs]
-        return {"figure": figure, "unit": unit, "ours": statistics.median(a for a, _ in pairs),
-                "peer": statistics.median(b for _, b in pairs), "ratio": statistics.median(ratios), "min": min(ratios),
-                "max": max(ratios), "pairs": len(pairs), "note": note}
+def run_rows(args, sides):
+    found, seconds = [], {}
+    for row in args.rows or ROWS:
+        start = time.monotonic()
+        new = ROWS[row](sides)
+        seconds[row] = time.monotonic() - start
+        found += new
+        print(figures.text_table(new).split("\n", 1)[1], flush=True)
+        print(f"   ({seconds[row]:.0f} s)", flush=True)
+    return found
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--row", action="append", choices=["get", "mget", "bootstrap"])
-    parser.add_argument("--entries", type=int, default=1_000_000)
-    parser.add_argument("--value-bytes", type=int, default=100)
-    parser.add_argument("--requests", type=int, default=500_000)
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--bin", default="build/release/bin")
-    parser.add_argument("--json")
-    args = parser.parse_args()
-    rows = []
-    for row in args.row or ["get", "mget", "bootstrap"]:
-        bench = Bench(args)
-        try:
-            rows.append(getattr(bench, "row_" + row)())
-        finally:
-            bench.close()
-        r = rows[-1]
-        print(f"{r['figure']}: ours {r['ours']:.6g} {r['unit']}, Redis {r['peer']:.6g} {r['unit']}, ratio {r['ratio']:.3f} "
-              f"({r['min']:.3f}–{r['max']:.3f}, {r['pairs']} pairs; {r['note']})", flush=True)
+    args = arguments()
+    check_peers()
+    about = machine()
+    print(about, flush=True)
+    sides = Sides(args)
+    found = []
+    try:
+        if args.rows or not args.charts:
+            found = run_rows(args, sides)
+        if args.charts:
+            charts.draw_all(sides, pathlib.Path(args.charts))
+    finally:
+        sides.close()
+    print("\n" + figures.text_table(found))
     if args.json:
-        pathlib.Path(args.json).write_text(json.dumps(rows, indent=2) + "\n")
+        facts = {"about": about, "entries": args.entries, "pairs": args.pairs,
+                 "figures": [f._asdict() for f in found]}
+        pathlib.Path(args.json).write_text(json.dumps(facts, indent=2) + "\n")
+    if args.markdown:
+        write_page(args.markdown, about, figures.markdown_table(found))
 
 
 if __name__ == "__main__":
