@@ -51,6 +51,7 @@ Status CheckBatch(const std::vector<SocketWrite>& writes, std::size_t bytes) {
 WriteOutcome OutcomeOf(const tributary::v1::Result& result, const std::string& epoch) {
   WriteOutcome outcome;
   outcome.deleted = result.deleted();
+  outcome.skipped = result.skipped();
   if (result.code() != 0) {
     outcome.status = Status(static_cast<StatusCode>(result.code()), result.message());
     return outcome;
@@ -192,9 +193,8 @@ std::optional<common::MonotonicTime> PublishQueue::next_deadline() const {
 void PublishQueue::Abandon() {
   for (Pending& pending : pending_) {
     if (!pending.done || pending.outcome) continue;
-    WriteOutcome outcome{.status = Unavailable(pending, "the agent is shutting down"),
-                         .version = {},
-                         .deleted = 0};
+    WriteOutcome outcome{
+        .status = Unavailable(pending, "the agent is shutting down"), .version = {}, .deleted = 0};
     pending.outcome = std::move(outcome);
   }
   Settle();

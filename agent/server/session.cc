@@ -273,33 +273,35 @@ void Session::Execute() {
   if (transaction.broken) {
     return reply().Error("EXECABORT Transaction discarded because of previous errors.");
   }
-  if (transaction.writes.empty()) return ComposeExec(transaction.commands, 0, target());
+  if (transaction.writes.empty()) return ComposeExec(transaction.commands, {}, target());
   auto commands =
       std::make_shared<const std::vector<QueuedCommand>>(std::move(transaction.commands));
   Submit(std::move(transaction.writes),
          [this, commands](const WriteOutcome& outcome, std::string& out) {
-           if (outcome.status.ok()) return ComposeExec(*commands, outcome.deleted, out);
+           if (outcome.status.ok()) return ComposeExec(*commands, outcome, out);
            RespWriter(out, client_.resp).Error(WriteError(outcome.status));
          });
 }
 
-// The control plane counts the deletes of a batch together; when several commands of a transaction
-// delete, the first ones are said to have found what there was.
-void Session::ComposeExec(const std::vector<QueuedCommand>& commands, std::uint64_t deleted,
+void Session::ComposeExec(const std::vector<QueuedCommand>& commands, const WriteOutcome& outcome,
                           std::string& out) {
   std::string* outer = std::exchange(target_, &out);
+  std::size_t write = 0;  // of the batch: the command's first
   reply().Array(commands.size());
   for (const QueuedCommand& command : commands) {
     if (command.counts_deleted) {
-      const std::uint64_t own = std::min<std::uint64_t>(deleted, command.writes);
-      deleted -= own;
-      reply().Integer(static_cast<std::int64_t>(own));
+      std::int64_t deleted = 0;
+      for (std::size_t i = 0; i < command.writes; ++i) {
+        deleted += IsSkipped(outcome, write + i) ? 0 : 1;
+      }
+      reply().Integer(deleted);
     } else if (command.spec->write != nullptr) {
       reply().Ok();
     } else {
       const std::vector<std::string_view> args(command.args.begin(), command.args.end());
       Run(*command.spec, args);
     }
+    write += command.writes;
   }
   target_ = outer;
 }

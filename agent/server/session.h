@@ -119,7 +119,7 @@ class Session final : public Subscriber {
   void Enqueue(const CommandSpec& spec, Args args);
   std::optional<std::string> EnqueueWrite(const CommandSpec& spec, Args args);
   void Reject(const CommandSpec* spec, std::string_view error);
-  void ComposeExec(const std::vector<QueuedCommand>& commands, std::uint64_t deleted,
+  void ComposeExec(const std::vector<QueuedCommand>& commands, const WriteOutcome& outcome,
                    std::string& out);
   void Submit(std::vector<SocketWrite> writes, ReplyQueue::Compose compose);
   bool over_soft_limit() const {

@@ -116,6 +116,18 @@ TEST_F(SessionTest, ATransactionIsOneBatchAndItsReadsComeAfter) {
   EXPECT_EQ(Send("TRIB.LASTREV\r\n"), "$15\r\nabcdef012345.30\r\n");
 }
 
+TEST_F(SessionTest, EachDeleteOfATransactionCountsItsOwn) {
+  Send("MULTI\r\nDEL ds/x ds/a\r\nSET ds/b 1\r\nDEL ds/y\r\nUNLINK ds/b ds/z ds/c\r\nEXEC\r\n");
+  EXPECT_EQ(LastBatch(), "ds/x=- ds/a=- ds/b=1 ds/y=- ds/b=- ds/z=- ds/c=-");
+  EXPECT_EQ(Settle({.status = common::OkStatus(),
+                    .version = At(20),
+                    .deleted = 3,
+                    .skipped = std::string(1, 0b101001)}),
+            "*4\r\n:1\r\n+OK\r\n:0\r\n:2\r\n");
+  Send("MULTI\r\nDEL ds/x\r\nDEL ds/y ds/z\r\nEXEC\r\n");
+  EXPECT_EQ(SettleOk(21, /*deleted=*/3), "*2\r\n:1\r\n:2\r\n");
+}
+
 TEST_F(SessionTest, ATransactionOfReadsNeedsNoBatch) {
   EXPECT_EQ(Send("MULTI\r\nGET ds/a\r\nGET other/x\r\nEXEC\r\n"),
             "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n$2\r\nva\r\n-NOTSUBSCRIBED dataset other is not "

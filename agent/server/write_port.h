@@ -4,6 +4,7 @@
 // Lifetime: the port outlives the server.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -29,7 +30,14 @@ struct WriteOutcome {
   common::Status status;
   common::Version version;    // epoch and revision of the commit
   std::uint64_t deleted = 0;  // deletes that found an entry
+  // Bit i % 8 of byte i / 8: write i did nothing; bytes that are not there are 0.
+  std::string skipped = {};
 };
+
+inline bool IsSkipped(const WriteOutcome& outcome, std::size_t write) {
+  if (write / 8 >= outcome.skipped.size()) return false;
+  return (static_cast<unsigned char>(outcome.skipped[write / 8]) >> write % 8 & 1) != 0;
+}
 
 class WritePort {
  public:

@@ -281,6 +281,8 @@ TEST_F(AgentTest, StatusTellsCursorAndProof) {
   EXPECT_EQ(hub.Status().copies[0].digest, "mismatch");
   EXPECT_TRUE(Quiet(agent));  // and it is not sent again
   EXPECT_EQ(hub.counters().nacks, 1u);
+  ASSERT_EQ(nacks.size(), 1u);
+  EXPECT_THAT(nacks[0], ::testing::EndsWith("tributary.v1.DatasetState: digest mismatch"));
 
   Put("d", "b", "1");
   ReceiveAll(agent, /*ack=*/false);

@@ -58,10 +58,18 @@ void Hub::OnRequest(StreamId id, common::StatusOr<common::DeltaRequest> request)
   InSnapshot(*stream, [&](const Context& context) -> common::Status {
     ASSIGN_OR_RETURN(const ClientStream::Answer answer, stream->OnRequest(*request, context));
     if (answer == ClientStream::Answer::kAck) ++counters_.acks;
-    if (answer == ClientStream::Answer::kNack) ++counters_.nacks;
+    if (answer == ClientStream::Answer::kNack) OnNack(*stream, *request);
     return Pump(*stream, context);
   });
   if (!stream->closing) sink_.ReadNext(id);
+}
+
+void Hub::OnNack(const ClientStream& stream, const common::DeltaRequest& request) {
+  ++counters_.nacks;
+  sink_.OnNack(stream.client().stream, {.service = stream.client().service,
+                                        .instance = stream.node().instance,
+                                        .type_url = request.type_url,
+                                        .message = request.error->message});
 }
 
 void Hub::OnWriteDone(StreamId id, bool ok) {

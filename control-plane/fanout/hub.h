@@ -90,6 +90,7 @@ class Hub {
   // Null: gone or being closed.
   ClientStream* Find(StreamId stream);
 
+  void OnNack(const ClientStream& stream, const common::DeltaRequest& request);
   CatalogChanges TakeCatalog(CatalogPtr catalog);
   common::Status MatchKeys(const std::string& dataset, const View& view,
                            std::vector<StreamId>& concerned);

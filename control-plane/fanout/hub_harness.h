@@ -194,11 +194,15 @@ class HubHarness : public ResponseSink {
     CHECK(!ports_.at(stream).closed);
     ports_.at(stream).closed = std::move(status);
   }
+  void OnNack(StreamId, const cp::Nack& nack) override {
+    nacks.push_back(fmt::format("{}: {}: {}", nack.service, nack.type_url, nack.message));
+  }
 
   ManualClock clock;
   MemoryStore store;
   Hub hub;
   std::size_t continuations = 0;
+  std::vector<std::string> nacks;  // "service: type: message"
 
  private:
   struct Port {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/status.h"
@@ -27,6 +28,12 @@ struct Response {
   }
 };
 
+// A client's refusal of what it was sent.
+struct Nack {
+  std::string_view service, instance, type_url;
+  std::string_view message;  // its reason, as it came
+};
+
 class ResponseSink {
  public:
   ResponseSink() = default;
@@ -43,6 +50,8 @@ class ResponseSink {
   virtual void Continue(StreamId stream) = 0;
   // Ends the stream with `status`; OnClosed follows.
   virtual void Close(StreamId stream, common::Status status) = 0;
+  // For people to see; the hub has dealt with it.
+  virtual void OnNack(StreamId stream, const Nack& nack) = 0;
 };
 
 }  // namespace cp

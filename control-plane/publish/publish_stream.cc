@@ -185,7 +185,7 @@ void PublishStream::OnDecided(const Submitted& submitted, const std::vector<Outc
 // Behind the first job, so that what an earlier stream of this publisher had under way is decided.
 void PublishStream::Greet() {
   greeted_ = has_answers_ = true;
-  const auto last = streams_->store.LastSequence(parser_.publisher_id());
+  const auto last = streams_->store.LastSequence(PublisherKey(service_, parser_.publisher_id()));
   if (!last.ok()) return End(last.status());
   answers_.set_epoch(common::FormatEpoch(streams_->store.epoch()));
   answers_.set_last_sequence(*last);

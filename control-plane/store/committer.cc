@@ -45,9 +45,10 @@ class GroupBuilder {
     for (Batch& batch : job.batches) {
       batch.publisher_id = job.publisher_id;
       if (batch.refused.ok()) batch.refused = ValidateBatch(*catalog_, job.service, batch);
+      batch.publisher_id = PublisherKey(job.service, job.publisher_id);
       group_.batches.push_back(std::move(batch));
     }
-    if (job.forget) group_.forget_publishers.push_back(job.publisher_id);
+    if (job.forget) group_.forget_publishers.push_back(PublisherKey(job.service, job.publisher_id));
   }
 
   // What the job gets to hear once the group is durable.

@@ -8,6 +8,7 @@
 
 #include "control-plane/store/check.h"
 #include "control-plane/store/store_testing.h"
+#include "control-plane/store/validate.h"
 #include "tests/fakes/failing_store.h"
 
 namespace cp {
@@ -34,9 +35,7 @@ class Listener final : public CommitListener {
 class CommitterTest : public ::testing::Test {
  protected:
   CommitterTest() : inner_(testing::OpenStore(dir_.path())), store_(*inner_) {}
-  void TearDown() override {
-    EXPECT_TRUE(CheckLmdbStore(*inner_).ok()) << CheckLmdbStore(*inner_);
-  }
+  void TearDown() override { EXPECT_TRUE(CheckLmdbStore(*inner_).ok()) << CheckLmdbStore(*inner_); }
 
   // Queued jobs answer into these, in order of answering.
   struct Answers {
@@ -90,8 +89,9 @@ DeclarationChange From(DeclarationChange change, Source source, std::string orig
 TEST_F(CommitterTest, JobsOfAGroupSeeEarlierOnes) {
   QueuePublish("o", "p", {MakeBatch({}, 1, {Put("d", "a", "1")})});
   QueueDeclare({testing::DeclareDataset("d", "o")});
-  QueuePublish("o", "p", {MakeBatch({}, 2, {Put("d", "a", "2"), Put("d", "b", "2")}),
-                          MakeBatch({}, 3, {Del("d", "a")})});
+  QueuePublish("o", "p",
+               {MakeBatch({}, 2, {Put("d", "a", "2"), Put("d", "b", "2")}),
+                MakeBatch({}, 3, {Del("d", "a")})});
   QueuePublish("stranger", "s", {MakeBatch({}, 1, {Put("d", "a", "3")})});
   const Answers answers = CommitQueued();
   EXPECT_EQ(store_.commits(), 1u);
@@ -109,11 +109,10 @@ TEST_F(CommitterTest, JobsOfAGroupSeeEarlierOnes) {
 }
 
 TEST_F(CommitterTest, NamesOnlyDatasetsThatMoved) {
-  ASSERT_TRUE(
-      Declare({testing::DeclareDataset("d", "o"), testing::DeclareDataset("e", "o")}).ok());
-  QueuePublish("o", "p", {MakeBatch({}, 1, {Put("d", "a", "1")}),
-                          MakeBatch({}, 2, {Put("d", "b", "1")}),
-                          MakeBatch({}, 3, {Del("e", "a")})});
+  ASSERT_TRUE(Declare({testing::DeclareDataset("d", "o"), testing::DeclareDataset("e", "o")}).ok());
+  QueuePublish("o", "p",
+               {MakeBatch({}, 1, {Put("d", "a", "1")}), MakeBatch({}, 2, {Put("d", "b", "1")}),
+                MakeBatch({}, 3, {Del("e", "a")})});
   CommitQueued();
   EXPECT_EQ(listener_.last_datasets, Texts{"d"});
   EXPECT_EQ(listener_.last_catalog, nullptr);
@@ -206,7 +205,24 @@ TEST_F(CommitterTest, ForgetsAPublisherAfterItsLastBatches) {
   QueuePublish("o", "p", {MakeBatch({}, 1, {Put("d", "a", "1")})});
   std::get<PublishJob>(queue_.back()).forget = true;
   EXPECT_TRUE(CommitQueued().published.at(0).at(0).changed);
-  EXPECT_EQ(*store_.LastSequence("p"), 0u);
+  EXPECT_EQ(*store_.LastSequence(PublisherKey("o", "p")), 0u);
+}
+
+TEST_F(CommitterTest, APublisherIdBelongsToTheServiceThatUsesIt) {
+  ASSERT_TRUE(Declare({testing::DeclareDataset("d", "o"), testing::DeclareDataset("e", "x")}).ok());
+  QueuePublish("o", "p", {MakeBatch({}, 1, {Put("d", "a", "1")})});
+  EXPECT_TRUE(CommitQueued().published.at(0).at(0).changed);
+
+  // Another service with the same id: a batch of its own, neither taken for a retry nor refused.
+  QueuePublish("x", "p", {MakeBatch({}, 1, {Put("e", "a", "1")})});
+  std::get<PublishJob>(queue_.back()).forget = true;
+  EXPECT_TRUE(CommitQueued().published.at(0).at(0).changed);
+
+  // And what it had forgotten was its own.
+  QueuePublish("o", "p", {MakeBatch({}, 1, {Put("d", "a", "1")})});
+  const Outcome retry = CommitQueued().published.at(0).at(0);
+  EXPECT_TRUE(retry.status.ok());
+  EXPECT_FALSE(retry.changed);
 }
 
 // Goal: every job is answered once, whoever submits, also those that wait when it shuts down.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/limits.h"
+#include "control-plane/store/validate.h"
 #include "common/names.h"
 
 namespace cp {
@@ -19,7 +20,7 @@ constexpr std::size_t kDeadExpiriesMax = 1'000;
 // A publisher without a usable id has no memory; validation refuses such batches (validate.h).
 bool IsRemembered(const Batch& batch) {
   return !batch.publisher_id.empty() && batch.sequence > 0 &&
-         batch.publisher_id.size() <= common::kPublisherIdBytesMax;
+         batch.publisher_id.size() <= kPublisherKeyBytesMax;
 }
 
 Outcome Refusal(common::Status status) { return {.status = std::move(status)}; }
@@ -356,7 +357,7 @@ common::StatusOr<GroupWriter::Dataset*> GroupWriter::FindDatasetById(std::uint32
 }
 
 common::Status GroupWriter::Forget(std::string_view publisher_id) {
-  if (publisher_id.empty() || publisher_id.size() > common::kPublisherIdBytesMax) {
+  if (publisher_id.empty() || publisher_id.size() > kPublisherKeyBytesMax) {
     return common::OkStatus();
   }
   const auto touched = publishers_.find(publisher_id);

@@ -6,6 +6,7 @@
 #include "control-plane/store/group_writer.h"
 #include "control-plane/store/layout.h"
 #include "control-plane/store/lmdb_view.h"
+#include "control-plane/store/validate.h"
 
 namespace cp {
 namespace {
@@ -144,7 +145,7 @@ CatalogPtr LmdbStore::catalog() const {
 }
 
 common::StatusOr<std::uint64_t> LmdbStore::LastSequence(std::string_view publisher_id) const {
-  if (publisher_id.empty() || publisher_id.size() > common::kPublisherIdBytesMax) {
+  if (publisher_id.empty() || publisher_id.size() > kPublisherKeyBytesMax) {
     return std::uint64_t{0};
   }
   ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, env_.BeginRead());

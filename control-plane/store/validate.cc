@@ -94,6 +94,11 @@ common::Status ValidateChecks(const Catalog& catalog, std::string_view service,
 
 }  // namespace
 
+std::string PublisherKey(std::string_view service, std::string_view publisher_id) {
+  if (publisher_id.empty()) return std::string();  // has no memory
+  return fmt::format("{}/{}", service, publisher_id);
+}
+
 std::size_t BatchBytes(const Batch& batch) {
   std::size_t bytes = 0;
   for (const Write& write : batch.writes) {

@@ -3,8 +3,10 @@
 // Thread: any.  Lifetime: pure function.
 #pragma once
 
+#include <string>
 #include <string_view>
 
+#include "common/limits.h"
 #include "control-plane/store/catalog.h"
 #include "control-plane/store/store.h"
 
@@ -16,6 +18,13 @@ namespace cp {
 //   NOT_FOUND          dataset not declared
 //   PERMISSION_DENIED  not its owner
 common::Status ValidateBatch(const Catalog& catalog, std::string_view service, const Batch& batch);
+
+// Under which the store remembers a publisher: ids belong to the service that uses them, so that
+// nobody is answered with another's outcomes, or makes another's be forgotten, by using its id.
+std::string PublisherKey(std::string_view service, std::string_view publisher_id);
+inline constexpr std::size_t kPublisherKeyBytesMax =
+    common::kServiceNameBytesMax + 1 + common::kPublisherIdBytesMax;
+static_assert(kPublisherKeyBytesMax <= common::kLmdbKeyBytesMax);
 
 // Keys + values of a batch.
 std::size_t BatchBytes(const Batch& batch);

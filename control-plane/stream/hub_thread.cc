@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/limits.h"
+#include "common/suggest.h"
 
 namespace cp {
 namespace {
@@ -13,6 +14,7 @@ constexpr std::size_t kEventsPerStream = 7;  // open, request, written, continue
 constexpr std::size_t kNoticesMax = 10'000;
 constexpr std::size_t kQuestionsMax = 10'000;
 constexpr std::chrono::seconds kWakeEvery{60};
+constexpr std::size_t kNackTextBytesMax = 500;  // in the log
 
 std::size_t MailboxLimit(std::size_t streams_max) {
   return kEventsPerStream * streams_max + kNoticesMax + kQuestionsMax;
@@ -36,6 +38,15 @@ void HubThread::Sink::Close(StreamId stream, common::Status status) {
   log_.Warn(limiter_, "stream ended by the control plane",
             {{"stream", stream}, {"reason", status}});
   streams.at(stream)->End(status);
+}
+
+void HubThread::Sink::OnNack(StreamId stream, const Nack& nack) {
+  log_.Warn(nack_limiter_, "response rejected by a client",
+            {{"service", nack.service},
+             {"instance", common::Printable(nack.instance, kNackTextBytesMax)},
+             {"stream", stream},
+             {"type", nack.type_url},
+             {"error", common::Printable(nack.message, kNackTextBytesMax)}});
 }
 
 // --- any thread -------------------------------------------------------------------------------

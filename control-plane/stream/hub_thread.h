@@ -91,18 +91,19 @@ class HubThread final : public CommitListener {
   class Sink final : public ResponseSink {
    public:
     Sink(HubThread& hub, common::Log& log, const common::Clock& clock)
-        : hub_(hub), log_(log), limiter_(clock) {}
+        : hub_(hub), log_(log), limiter_(clock), nack_limiter_(clock) {}
     void Send(StreamId stream, Response response) override;
     void ReadNext(StreamId stream) override;
     void Continue(StreamId stream) override;
     void Close(StreamId stream, common::Status status) override;
+    void OnNack(StreamId stream, const Nack& nack) override;
 
     std::map<StreamId, std::unique_ptr<DeltaStream>> streams;
 
    private:
     HubThread& hub_;
     common::Log& log_;
-    common::LogLimiter limiter_;
+    common::LogLimiter limiter_, nack_limiter_;
   };
 
   void Post(Event event);

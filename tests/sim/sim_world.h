@@ -45,6 +45,7 @@ class SimWorld final : public cp::ResponseSink {
   void ReadNext(cp::StreamId stream) override;
   void Continue(cp::StreamId stream) override;
   void Close(cp::StreamId stream, common::Status status) override;
+  void OnNack(cp::StreamId, const cp::Nack&) override {}
 
   void Step();
   void PublishSome();
