@@ -63,6 +63,7 @@ bool Readable(const CopyStatus& copy) {
     case CopyPhase::kSynced:
     case CopyPhase::kStale:
     case CopyPhase::kReloading:
+    case CopyPhase::kReadThrough:
       return true;
     default:
       return false;
@@ -73,7 +74,7 @@ std::string Waiting(const AgentStatus& status) {
   std::string text;
   if (!status.wanted_known) text = "the control plane has not said what to carry";
   for (const CopyStatus& copy : status.copies) {
-    if (copy.phase == CopyPhase::kSynced) continue;
+    if (copy.phase == CopyPhase::kSynced || copy.phase == CopyPhase::kReadThrough) continue;
     text += fmt::format("{}{}{} is {}", text.empty() ? "" : ", ", copy.collection.dataset,
                         copy.collection.prefix.empty() ? "" : "/" + copy.collection.prefix + "*",
                         PhaseName(copy.phase));
@@ -191,6 +192,22 @@ common::Status Readiness::Check(const AgentStatus& status) {
   if (ready) latched_ = true;
   if (latched_) return common::OkStatus();
   return common::Error(common::StatusCode::kUnavailable, "not ready: {}", Waiting(status));
+}
+
+std::string Readiness::Note(const AgentStatus& status) { return Waiting(status); }
+
+std::vector<MetricFamily> RemoteMetrics(const ReadQueue::Totals& totals) {
+  const auto count = [](const char* name, const char* help, std::uint64_t value) {
+    return Single(fmt::format("tributary_agent_remote_{}_total", name), help, Type::kCounter,
+                  static_cast<double>(value));
+  };
+  return {count("questions", "Reads that the control plane was to answer", totals.questions),
+          count("calls", "Calls that carried them", totals.calls),
+          count("keys", "Keys in those calls", totals.keys),
+          count("failures", "Calls that the control plane did not answer", totals.failures),
+          count("refused", "Reads refused because it has not answered lately", totals.refused),
+          Single("tributary_agent_remote_open", "1 while reads are refused at once", Type::kGauge,
+                 totals.open ? 1 : 0)};
 }
 
 }  // namespace agent

@@ -10,6 +10,7 @@
 
 #include "agent/cache/agent_status.h"
 #include "agent/options.h"
+#include "agent/remote/read_queue.h"
 #include "common/clock.h"
 #include "common/metrics.h"
 #include "common/status.h"
@@ -22,6 +23,7 @@ std::string DatasetsJson(const AgentStatus& status, const common::Clock& clock);
 std::string ConfigJson(const AgentOptions& options, const AgentStatus& status);
 std::vector<common::MetricFamily> SyncMetrics(const AgentStatus& status,
                                               const common::Clock& clock);
+std::vector<common::MetricFamily> RemoteMetrics(const ReadQueue::Totals& totals);
 
 // Ready once every wanted copy can be read; then it stays ready, and the text says what is not in
 // sync.
@@ -29,6 +31,8 @@ class Readiness {
  public:
   // OK or UNAVAILABLE: what is missing.
   common::Status Check(const AgentStatus& status);
+  // What is not in sync; empty: nothing.
+  static std::string Note(const AgentStatus& status);
 
  private:
   std::atomic<bool> latched_{false};

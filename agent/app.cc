@@ -20,6 +20,7 @@ App::~App() {
   if (cache_ != nullptr) cache_->SetFaultHandler({});
   syncer_.reset();
   server_.reset();
+  remote_.reset();
   publisher_.reset();
   cache_.reset();
   log_.Info("stopped");
@@ -55,6 +56,11 @@ Status App::OpenCache() {
                                                    .service = options_.service,
                                                    .timeout = options_.publish_timeout},
                                   clock_, log_);
+  remote_ =
+      std::make_unique<RemoteReader>(RemoteReaderOptions{.control_planes = options_.control_planes,
+                                                         .credentials = credentials_,
+                                                         .service = options_.service},
+                                     clock_, log_);
   return common::OkStatus();
 }
 
@@ -66,8 +72,10 @@ Status App::StartSocket() {
                         .service = options_.service,
                         .version = common::BuildVersion(),
                         .output = {},
+                        .write_visible_max = options_.publish_timeout,
                         .cache_bytes = [this] { return cache_->bytes_used(); }};
-  server_ = std::make_unique<SocketServer>(options, std::move(reader), *publisher_, board_, clock_);
+  server_ = std::make_unique<SocketServer>(options, std::move(reader), *publisher_, *remote_,
+                                           board_, clock_);
   RETURN_IF_ERROR(server_->Listen());
   SyncerOptions sync{
       .control_planes = options_.control_planes,
@@ -91,10 +99,12 @@ Status App::StartAdmin() {
   if (options_.admin.empty()) return common::OkStatus();
   common::AdminHooks hooks;
   hooks.ready = [this] { return readiness_.Check(*board_.Get()); };
+  hooks.ready_note = [this] { return Readiness::Note(*board_.Get()); };
   hooks.quit = [] { common::RequestStop(); };
   admin_ = std::make_unique<common::AdminServer>(std::move(hooks), log_, metrics_);
   AddPages();
   metrics_.AddCollector([this] { return SyncMetrics(*board_.Get(), clock_); });
+  metrics_.AddCollector([this] { return RemoteMetrics(remote_->totals()); });
   metrics_.AddCollector([this] { return ServerMetrics(server_->stats()); });
   metrics_.AddCollector([this] { return CacheMetrics(cache_->bytes_used()); });
   return common::Annotate(admin_->Start(options_.admin), "--admin");

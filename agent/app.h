@@ -1,7 +1,8 @@
 // App: the agent's parts, in the order in which they are started and, backwards, stopped.
 //
 // Thread: main.  Lifetime: the process; log, clock and metrics outlive it.
-// cache → publisher → socket (answers at once, -LOADING or what was kept) → sync → admin.
+// cache → publisher, remote reader → socket (answers at once, -LOADING or what was kept) → sync →
+// admin.
 #pragma once
 
 #include <memory>
@@ -11,6 +12,7 @@
 #include "agent/cache/cache.h"
 #include "agent/options.h"
 #include "agent/publish/publisher.h"
+#include "agent/remote/remote_reader.h"
 #include "agent/server/socket_server.h"
 #include "agent/xds/syncer.h"
 #include "common/admin_server.h"
@@ -47,6 +49,7 @@ class App {
   std::shared_ptr<grpc::ChannelCredentials> credentials_;
   std::unique_ptr<Cache> cache_;
   std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<RemoteReader> remote_;
   std::unique_ptr<SocketServer> server_;
   std::unique_ptr<Syncer> syncer_;
   common::Thread loop_;

@@ -45,9 +45,14 @@ void SetSocketOptions(socket_t socket) {
   setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
 }
 
-AdminResponse FromStatus(const Status& status, const char* good) {
-  return status.ok() ? AdminResponse{.body = std::string(good) + "\n"}
-                     : ErrorResponse(503, Message(status));
+AdminResponse FromStatus(const Status& status, const std::string& good) {
+  return status.ok() ? AdminResponse{.body = good + "\n"} : ErrorResponse(503, Message(status));
+}
+
+AdminResponse Ready(const AdminHooks& hooks) {
+  const Status status = hooks.ready();
+  const std::string note = hooks.ready_note ? hooks.ready_note() : std::string();
+  return FromStatus(status, note.empty() ? "ready" : fmt::format("ready, but {}", note));
 }
 
 AdminResponse SetLogLevel(const AdminRequest& request, Log& log) {
@@ -134,7 +139,7 @@ AdminServer::AdminServer(AdminHooks hooks, Log& log, Metrics& metrics)
   Get("/live", "200 while the process works",
       [live = hooks.live](const AdminRequest&) { return FromStatus(live(), "live"); });
   Get("/ready", "200 once it can serve, 503 with the reason before",
-      [ready = hooks.ready](const AdminRequest&) { return FromStatus(ready(), "ready"); });
+      [hooks](const AdminRequest&) { return Ready(hooks); });
   for (const char* path : {"/metrics", "/stats/prometheus"}) {
     Get(path, "metrics as Prometheus text", [&metrics](const AdminRequest&) {
       return AdminResponse{.body = metrics.Text(),

@@ -37,7 +37,8 @@ using AdminHandler = std::function<AdminResponse(const AdminRequest&)>;
 struct AdminHooks {
   std::function<Status()> live = [] { return OkStatus(); };   // not OK: 503 with the message
   std::function<Status()> ready = [] { return OkStatus(); };  // as above
-  std::function<void()> quit = {};                            // absent: /quitquitquit answers 501
+  std::function<std::string()> ready_note = {};  // what is wrong although it is ready; may be empty
+  std::function<void()> quit = {};               // absent: /quitquitquit answers 501
 };
 
 // "127.0.0.1:9901", "[::1]:9901", "localhost:0" → host and port.

@@ -1,5 +1,8 @@
 #include "agent/cache/agent_status.h"
 
+#include <algorithm>
+#include <tuple>
+
 #include "common/status.h"
 
 namespace agent {
@@ -22,9 +25,26 @@ std::string_view PhaseName(CopyPhase phase) {
       return "NOPERM";
     case CopyPhase::kUnsupported:
       return "UNSUPPORTED";
+    case CopyPhase::kReadThrough:
+      return "READTHROUGH";
   }
   CHECK(false);
   return {};
+}
+
+// Prefixes of the key sort at or before it, longer ones later.
+const CopyStatus* AgentStatus::Covering(std::string_view dataset, std::string_view key) const {
+  auto it =
+      std::ranges::upper_bound(copies, std::tuple(dataset, key), {}, [](const CopyStatus& copy) {
+        return std::tuple<std::string_view, std::string_view>(copy.collection.dataset,
+                                                              copy.collection.prefix);
+      });
+  while (it != copies.begin()) {
+    --it;
+    if (it->collection.dataset != dataset) return nullptr;
+    if (it->collection.Covers(key)) return &*it;
+  }
+  return nullptr;
 }
 
 }  // namespace agent

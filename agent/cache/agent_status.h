@@ -5,6 +5,7 @@
 // is immutable once put.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -28,23 +29,27 @@ enum class CopyPhase {
   kNoDataset,
   kNoPermission,
   kUnsupported,  // its mode is not; there is no copy
+  kReadThrough,  // no copy: reads go to the control plane
 };
 std::string_view PhaseName(CopyPhase phase);  // "SYNCING" …
 
 struct CopyStatus {
-  common::Collection collection;
+  common::Collection collection = {};
   common::Mode mode = common::Mode::kReplicate;
-  common::Consistency consistency;
+  common::Consistency consistency = {};
   CopyPhase phase = CopyPhase::kSyncing;
-  common::Version cursor;
+  common::Version cursor = {};
   common::Revision head = 0;  // of the dataset, as last probed
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
-  std::string digest;                              // 32 hex digits
-  std::optional<common::MonotonicTime> proven_at;  // fresh as of then; absent: never proven
+  std::string digest = {};                              // 32 hex digits
+  std::optional<common::MonotonicTime> proven_at = {};  // fresh as of then; absent: never proven
   std::int64_t verified_at_ms = 0;  // Unix time at which the digest last matched; 0: never
   bool digest_mismatch = false;
-  std::string note;  // what a person should know: no answer for 15 s, mode not supported …
+  // Reads go to the control plane although this copy is to serve them: its mode was readThrough and
+  // it has not been proven fresh yet.
+  bool bridged = false;
+  std::string note = {};  // what a person should know: no answer for 15 s, mode not supported …
 };
 
 struct AgentStatus {
@@ -61,7 +66,10 @@ struct AgentStatus {
   std::uint64_t digest_mismatches = 0;
   double apply_seconds = 0;        // sum over applies
   std::string apply_error;         // why applying has stopped (disk full …); empty: it has not
-  std::vector<CopyStatus> copies;  // ordered by collection
+  std::vector<CopyStatus> copies;  // ordered by collection; of equals, the one that counts is last
+
+  // The most specific one whose collection holds the key; null: none.
+  const CopyStatus* Covering(std::string_view dataset, std::string_view key) const;
 };
 
 class StatusBoard {
@@ -69,13 +77,17 @@ class StatusBoard {
   void Put(std::shared_ptr<const AgentStatus> status) TSA_EXCLUDES(mutex_) {
     common::MutexLock lock(mutex_);
     status_.swap(status);
+    version_.fetch_add(1, std::memory_order_release);
   }
   std::shared_ptr<const AgentStatus> Get() const TSA_EXCLUDES(mutex_) {  // never null
     common::MutexLock lock(mutex_);
     return status_;
   }
+  // Changes with each Put: tells cheaply whether Get would return something new.
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
  private:
+  std::atomic<std::uint64_t> version_{0};
   mutable common::Mutex mutex_;
   std::shared_ptr<const AgentStatus> status_ TSA_GUARDED_BY(mutex_) =
       std::make_shared<AgentStatus>();

@@ -122,6 +122,7 @@ enum class Coverage {
   kNoDataset,      // the control plane says that there is none
   kNoPermission,   // this service is not among its consumers
   kFaulted,        // a checksum failed; the copy is being replaced
+  kNotHeld,        // an on-demand copy covers it, but this key was not asked for yet
 };
 
 inline constexpr std::size_t kPrefetchedKeysMax = 64;  // at a time
@@ -156,6 +157,10 @@ class Reader {
   // A hint: these keys will be read next. Fetches what the index knows of the first
   // kPrefetchedKeysMax together, so that waits for memory overlap.
   void Prefetch(std::span<const KeyRef> keys) const;
+
+  // Up to where the answer for the key holds every change that the dataset has seen: the cursor of
+  // its copy. Absent: CoverageOf is not kReadable.
+  std::optional<common::Version> ReachOf(std::string_view dataset, std::string_view key) const;
 
   // Visits keys of one dataset that begin with `prefix` and sort after `after`, in order; false
   // from `visit` stops. Copies of disjoint prefixes are joined. kReadable parts only. DATA_LOSS as

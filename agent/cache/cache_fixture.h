@@ -183,6 +183,8 @@ class CacheFixture : public testing::Test {
         return "<no dataset>";
       case Coverage::kNoPermission:
         return "<no permission>";
+      case Coverage::kNotHeld:
+        return "not held";
       case Coverage::kFaulted:
         return "<faulted>";
     }

@@ -46,7 +46,7 @@ Status Reader::Impl::LoadTable() {
   table.clear();
   last_dataset = nullptr;
   for (const CopyRecord& record : records) {
-    Copy copy{.collection = record.collection, .denial = record.denial};
+    Copy copy{.id = record.id, .collection = record.collection, .denial = record.denial};
     if (record.ready) {
       copy.dbi = environment.slots.Dbi(record.ready->slot);
       copy.serial = record.ready->serial;
@@ -217,6 +217,18 @@ void Reader::Prefetch(std::span<const KeyRef> keys) const {
 }
 
 const IndexStats& Reader::index_stats() const { return impl_->stats; }
+
+std::optional<common::Version> Reader::ReachOf(std::string_view dataset,
+                                               std::string_view key) const {
+  const Impl::Copy* copy = impl_->Find(dataset, key);
+  if (impl_->CoverageOf(copy) != Coverage::kReadable) return std::nullopt;
+  const std::string record_key = CopyKey(copy->id);
+  const auto bytes = impl_->txn.Get(impl_->environment.copies, record_key);
+  if (!bytes.ok() || !bytes->has_value()) return std::nullopt;
+  const std::optional<CopyRecord> record = ParseCopyRecord(record_key, **bytes);
+  if (!record || !record->ready) return std::nullopt;
+  return record->ready->at;
+}
 
 Status Reader::Scan(std::string_view dataset, std::string_view prefix, std::string_view after,
                     const Visit& visit) const {

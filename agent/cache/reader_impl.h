@@ -31,6 +31,7 @@ namespace agent {
 // Everything but entries (which copies there are, denials, faults) never comes from the index.
 struct Reader::Impl {
   struct Copy {
+    std::uint32_t id = 0;
     common::Collection collection;
     Denial denial = Denial::kNone;
     common::lmdb::Dbi dbi = 0;  // 0: nothing to read

@@ -171,9 +171,9 @@ Status Writer::Impl::Erase(WriteTxn& txn, CopyRecord& record) {
 }
 
 Status Writer::Impl::Edit(GenerationEdit& edit, std::string_view key, std::string_view record,
-                          Notice* notice) {
+                          const common::Version& version, Notice* notice) {
   ASSIGN_OR_RETURN(const bool differs, record.empty() ? edit.Remove(key) : edit.Put(key, record));
-  if (differs && notice != nullptr) notice->Add(key, record.empty());
+  if (differs && notice != nullptr) notice->Add(key, record.empty(), version);
   return OkStatus();
 }
 
@@ -182,7 +182,7 @@ Status Writer::Impl::EditAll(GenerationEdit& edit, std::span<const Change> chang
   for (const Change& change : changes) {
     buffer.clear();
     if (change.entry) AppendEntryRecord(change.key, change.version, *change.entry, buffer);
-    RETURN_IF_ERROR(Edit(edit, change.key, buffer, notice));
+    RETURN_IF_ERROR(Edit(edit, change.key, buffer, change.version, notice));
   }
   return OkStatus();
 }
@@ -196,7 +196,9 @@ Status Writer::Impl::EditStaged(WriteTxn& txn, GenerationEdit& edit, const CopyR
     buffer = *stored;  // the view ends with the next write
     const std::optional<StagedChange> staged = ParseStagedChange(buffer);
     if (!staged) return Error(StatusCode::kDataLoss, "a staged change is malformed");
-    RETURN_IF_ERROR(Edit(edit, staged->key, staged->record, notice));
+    const std::optional<EntryRecord> entry = ParseEntryRecord(staged->record);
+    RETURN_IF_ERROR(Edit(edit, staged->key, staged->record,
+                         entry ? entry->version : common::Version(), notice));
   }
   return OkStatus();
 }
@@ -216,13 +218,13 @@ Status Writer::Impl::EditCut(WriteTxn& txn, CopyRecord& record, std::span<const 
   return DropStaged(txn, record);
 }
 
-void Notice::Add(std::string_view key, bool deleted) {
+void Notice::Add(std::string_view key, bool deleted, const common::Version& version) {
   if (keys.size() >= common::kChangedKeysMax) too_many = true;
   if (too_many) return;
   std::string name;
   name.reserve(dataset.size() + 1 + key.size());
   name.append(dataset).append(1, '/').append(key);
-  keys.push_back({.key = std::move(name), .deleted = deleted});
+  keys.push_back({.key = std::move(name), .deleted = deleted, .version = version});
 }
 
 void Notice::Send(ChangeListener& listener) {
@@ -358,8 +360,11 @@ Status Writer::Apply(const Collection& collection, std::span<const Change> chang
                         return OkStatus();
                       });
   if (!status.ok()) return status;
-  if (swaps) impl_->listener.OnReplaced(collection.dataset);
+  // Who began to listen while this was written may have read the state before it.
+  const bool untold = wanted == nullptr && !changes.empty() && impl_->listener.Wants();
+  if (swaps || untold) impl_->listener.OnReplaced(collection.dataset);
   notice.Send(impl_->listener);
+  impl_->listener.OnApplied();
   return OkStatus();
 }
 

@@ -25,7 +25,7 @@ struct Notice {
   std::vector<ChangedKey> keys = {};
   bool too_many = false;
 
-  void Add(std::string_view key, bool deleted);
+  void Add(std::string_view key, bool deleted, const common::Version& version);
   void Send(ChangeListener& listener);
 };
 
@@ -58,7 +58,7 @@ struct Writer::Impl {
   common::Status Erase(common::lmdb::WriteTxn& txn, CopyRecord& record);
   // `record` empty: removal. `notice` null: nobody wants to know.
   common::Status Edit(GenerationEdit& edit, std::string_view key, std::string_view record,
-                      Notice* notice);
+                      const common::Version& version, Notice* notice);
   common::Status EditAll(GenerationEdit& edit, std::span<const Change> changes, Notice* notice);
   common::Status EditStaged(common::lmdb::WriteTxn& txn, GenerationEdit& edit,
                             const CopyRecord& record, Notice* notice);

@@ -135,6 +135,7 @@ void PublishQueue::Encode(const Pending& pending, tributary::v1::Batch& batch) {
 }
 
 Status PublishQueue::OnResponse(const tributary::v1::PublishResponse& response) {
+  if (!response.epoch().empty()) epoch_ = response.epoch();
   for (const tributary::v1::Result& result : response.results()) {
     // In flight are few, and answers come in their order: mostly the first.
     const auto it = std::ranges::find_if(pending_, [&](const Pending& pending) {
@@ -144,7 +145,7 @@ Status PublishQueue::OnResponse(const tributary::v1::PublishResponse& response) 
     if (result.code() < 0 || result.code() > 16) {
       return common::InvalidArgument("publish result with code {}", result.code());
     }
-    it->outcome = OutcomeOf(result, response.epoch());
+    it->outcome = OutcomeOf(result, epoch_);
     it->in_flight = false;
     --in_flight_;
   }

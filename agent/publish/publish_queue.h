@@ -69,6 +69,7 @@ class PublishQueue {
   const std::chrono::milliseconds timeout_;
   std::deque<Pending> pending_;  // in order of Submit
   std::uint64_t next_sequence_ = 1;
+  std::string epoch_;  // of the store; a stream tells it once
   std::size_t waiting_bytes_ = 0;
   std::size_t in_flight_ = 0;
   bool open_ = false;

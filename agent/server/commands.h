@@ -50,7 +50,12 @@ void ClientSetInfo(Session& session, Args args);
 void ClientInfo(Session& session, Args args);
 void ClientList(Session& session, Args args);
 void ClientNoEvict(Session& session, Args args);
+
+// commands_tracking.cc
 void ClientTracking(Session& session, Args args);
+void ClientCaching(Session& session, Args args);
+void ClientGetRedir(Session& session, Args args);
+void ClientTrackingInfo(Session& session, Args args);
 
 // commands_pubsub.cc
 void Subscribe(Session& session, Args args);

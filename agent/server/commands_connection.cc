@@ -216,8 +216,4 @@ void ClientNoEvict(Session& session, Args args) {
   session.reply().Ok();
 }
 
-void ClientTracking(Session& session, Args) {
-  session.reply().Error(NotYetError("CLIENT TRACKING"));
-}
-
 }  // namespace agent::commands

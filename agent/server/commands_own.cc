@@ -7,79 +7,49 @@
 #include "agent/server/arguments.h"
 #include "agent/server/commands.h"
 #include "agent/server/key_access.h"
+#include "agent/server/read_options.h"
 #include "agent/server/resp_errors.h"
 #include "agent/server/session.h"
 
 namespace agent::commands {
 namespace {
 
-constexpr std::string_view kLater[] = {"MAXSTALE", "MINREV", "STRONG", "TIMEOUT"};
-
-// How long ago the copy was proven fresh; absent: never proven.
-std::optional<std::int64_t> AgeMillis(const CopyStatus& copy, const common::Clock& clock) {
-  if (!copy.proven_at) return std::nullopt;
-  const auto age = std::chrono::duration_cast<common::Millis>(clock.Now() - *copy.proven_at);
-  return std::max<std::int64_t>(age.count(), 0);
-}
-
-void ReplyAge(RespWriter& reply, const std::optional<std::int64_t>& age) {
+void ReplyAge(RespWriter& reply, const std::optional<std::chrono::milliseconds>& age) {
   if (age) {
-    reply.Integer(*age);
+    reply.Integer(age->count());
   } else {
     reply.Null();
   }
 }
 
 // Strips the options behind the keys; keys have a '/', options do not.
-std::optional<std::string> TakeOptions(Args& args, std::size_t keys_min, bool& with_meta) {
+std::optional<std::string> TakeOptions(Session& session, Args& args) {
   std::size_t keys = 1;
   while (keys < args.size() && args[keys].find('/') != std::string_view::npos) ++keys;
-  keys = std::max(keys, keys_min + 1);
-  for (const std::string_view option : args.subspan(std::min(keys, args.size()))) {
-    if (EqualsIgnoringCase(option, "WITHMETA")) {
-      with_meta = true;
-      continue;
-    }
-    for (const std::string_view later : kLater) {
-      if (EqualsIgnoringCase(option, later)) {
-        return NotYetError(fmt::format("option {} of {}", later, args[0]));
-      }
-    }
-    return std::string(kSyntaxError);
-  }
-  args = args.first(std::min(keys, args.size()));
+  keys = std::max<std::size_t>(keys, 2);
+  if (auto error = ParseReadOptions(args.subspan(keys), session.need())) return error;
+  args = args.first(keys);
   return std::nullopt;
 }
 
 // [value, revision, age_ms, source]; what is not there or not known is null.
-void ReplyWithMeta(Session& session, RespWriter& reply, std::string_view client_key,
-                   const std::optional<Found>& found) {
-  std::string ignored;
-  const auto ref = SplitKey(client_key, ignored);
-  std::optional<std::int64_t> age;
-  const auto status = session.services().status.Get();
-  for (const CopyStatus& copy : status->copies) {
-    if (copy.collection.dataset == ref->dataset && copy.collection.Covers(ref->key)) {
-      age = AgeMillis(copy, session.services().clock);
-    }
-  }
+void ReplyWithMeta(RespWriter& reply, const KeyRead& read) {
   reply.Array(4);
-  if (found) {
-    reply.Bulk(found->entry.value);
-    reply.Integer(static_cast<std::int64_t>(found->version.revision));
+  if (read.found) {
+    reply.Bulk(read.found->entry.value);
+    reply.Integer(static_cast<std::int64_t>(read.found->version.revision));
   } else {
     reply.Null();
     reply.Null();
   }
-  ReplyAge(reply, age);
-  reply.Bulk("cache");
+  ReplyAge(reply, read.age);
+  reply.Bulk(read.remote ? "control-plane" : "cache");
 }
 
-void ReplyRead(Session& session, RespWriter& reply, std::string_view key,
-               const std::optional<Found>& found, bool with_meta) {
-  if (with_meta) return ReplyWithMeta(session, reply, key, found);
-  if (!found) return reply.Null();
-  reply.Bulk(found->entry.value);
+void ReplyRead(Session& session, RespWriter& reply, const KeyRead& read) {
+  if (session.need().meta) return ReplyWithMeta(reply, read);
+  if (!read.found) return reply.Null();
+  reply.Bulk(read.found->entry.value);
 }
 
 void ReplyField(RespWriter& reply, std::string_view name, std::string_view value) {
@@ -102,30 +72,53 @@ void ReplyStatus(Session& session, RespWriter& reply, const CopyStatus& copy) {
   ReplyField(reply, "revision", copy.cursor.revision);
   ReplyField(reply, "head", copy.head);
   reply.Bulk("age_ms");
-  ReplyAge(reply, AgeMillis(copy, session.services().clock));
+  ReplyAge(reply, AgeOf(copy, session.services().clock.Now()));
   ReplyField(reply, "entries", copy.entries);
   ReplyField(reply, "bytes", copy.bytes);
   ReplyField(reply, "digest", copy.digest);
   ReplyField(reply, "verified_at", static_cast<std::uint64_t>(copy.verified_at_ms));
 }
 
+// Notes what is lacking, if anything; the error reply, if waiting is of no use.
+std::optional<std::string> WaitForCopy(Session& session, const Reader& reader,
+                                       const CopyStatus& copy, const Token& token) {
+  const common::Collection& collection = copy.collection;
+  if (copy.mode == common::Mode::kOnDemand) {
+    return fmt::format(
+        "ERR dataset {} is carried on demand, key by key; use TRIB.GET with MINREV instead",
+        collection.dataset);
+  }
+  const Coverage coverage = reader.CoverageOf(collection.dataset, collection.prefix);
+  if (coverage == Coverage::kNoDataset || coverage == Coverage::kNoPermission) {
+    return CoverageError(coverage, collection.dataset, {}, session.services().identity.service);
+  }
+  const auto cursor = reader.ReachOf(collection.dataset, collection.prefix);
+  const Reach reach = cursor ? ReachOf(*cursor, token) : Reach::kNotYet;
+  if (reach == Reach::kOtherEpoch) return EpochError(token, collection.dataset, cursor->epoch);
+  if (reach == Reach::kNotYet) {
+    session.lacks().targets.push_back({.dataset = collection.dataset,
+                                       .key = collection.prefix,
+                                       .token = token,
+                                       .until_readable = true});
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 void TribGet(Session& session, Args args) {
-  bool with_meta = false;
-  if (const auto error = TakeOptions(args, 1, with_meta)) return session.reply().Error(*error);
+  if (const auto error = TakeOptions(session, args)) return session.reply().Error(*error);
   if (args.size() != 2) return session.reply().Error(kSyntaxError);
   const Reader* reader = session.Read();
   if (reader == nullptr) return;
   RespWriter reply = session.reply();
   const KeyRead read = ReadKey(session, *reader, args[1]);
   if (!read.error.empty()) return reply.Error(read.error);
-  ReplyRead(session, reply, args[1], read.found, with_meta);
+  ReplyRead(session, reply, read);
 }
 
 void TribMGet(Session& session, Args args) {
-  bool with_meta = false;
-  if (const auto error = TakeOptions(args, 1, with_meta)) return session.reply().Error(*error);
+  if (const auto error = TakeOptions(session, args)) return session.reply().Error(*error);
   const Reader* reader = session.Read();
   if (reader == nullptr) return;
   RespWriter reply = session.reply();
@@ -140,7 +133,7 @@ void TribMGet(Session& session, Args args) {
       reply.out().resize(begin);
       return reply.Error(read.error);
     }
-    ReplyRead(session, reply, key, read.found, with_meta);
+    ReplyRead(session, reply, read);
   }
 }
 
@@ -166,10 +159,40 @@ void TribLastRev(Session& session, Args) {
   session.reply().Bulk(common::FormatVersion(*session.last_write()));
 }
 
-void TribConsistency(Session& session, Args) {
-  session.reply().Error(NotYetError("TRIB.CONSISTENCY"));
+void TribConsistency(Session& session, Args args) {
+  if (const auto error = ParseConsistency(args.subspan(1), session.default_need())) {
+    return session.reply().Error(*error);
+  }
+  session.reply().Ok();
 }
 
-void TribWait(Session& session, Args) { session.reply().Error(NotYetError("TRIB.WAIT")); }
+// A key stands for each copy that covers it, so the prefix stands for its copy.
+void TribWait(Session& session, Args args) {
+  Token token;
+  std::chrono::milliseconds timeout{0};
+  auto error = ParseTokenArgument("rev", args[2], token);
+  if (!error) {
+    error = ParseMillis("timeout", args[3], std::chrono::milliseconds(0), common::kReadTimeoutMax,
+                        timeout);
+  }
+  if (error) return session.reply().Error(*error);
+  const Reader* reader = session.Read();
+  if (reader == nullptr) return;
+  bool known = false;
+  for (const CopyStatus& copy : session.services().snapshot.status().copies) {
+    if (copy.collection.dataset != args[1]) continue;
+    known = true;
+    if (copy.mode == common::Mode::kReadThrough) continue;  // shows everything at any time
+    if (error = WaitForCopy(session, *reader, copy, token); error) break;
+  }
+  session.lacks().timeout = timeout;
+  if (!known) {
+    error =
+        CoverageError(Coverage::kNotSubscribed, args[1], {}, session.services().identity.service);
+  }
+  if (!error) return session.reply().Ok();
+  session.lacks() = {};
+  session.reply().Error(*error);
+}
 
 }  // namespace agent::commands

@@ -12,6 +12,7 @@ namespace {
 
 // Only these are ever published; a subscription to any other would wait for ever.
 bool IsPublished(std::string_view channel) {
+  if (channel == kInvalidateChannel) return true;
   if (channel.starts_with(kKeyspaceChannel)) {
     return channel.find('/', kKeyspaceChannel.size()) != std::string_view::npos;
   }

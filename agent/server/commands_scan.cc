@@ -48,6 +48,26 @@ Coverage RangeCoverage(const std::vector<CopyState>& copies, std::string_view da
   return worst;
 }
 
+// Why keys that are here cannot be told from those of the dataset; `named`: the client asked for
+// this dataset.
+std::optional<std::string> ListError(Session& session, std::string_view dataset,
+                                     std::string_view prefix, bool named) {
+  const common::MonotonicTime now = session.services().clock.Now();
+  for (const CopyStatus& copy : session.services().snapshot.status().copies) {
+    if (copy.collection.dataset != dataset || !Overlap(copy.collection.prefix, prefix)) continue;
+    const Verdict verdict = Judge(&copy, session.need(), now);
+    if (verdict.path == ReadPath::kStale) return StaleError(dataset, verdict.age, verdict.bound);
+    const bool whole = copy.mode == common::Mode::kReplicate && verdict.path == ReadPath::kLocal;
+    if (whole || (!named && copy.mode != common::Mode::kReplicate)) continue;
+    return fmt::format(
+        "ERR the keys of dataset {} cannot be listed here: {}; tributaryctl scan lists them",
+        dataset,
+        copy.mode == common::Mode::kOnDemand ? "only those that were read are local"
+                                             : "it is read through the control plane");
+  }
+  return std::nullopt;
+}
+
 struct ScanOptions {
   ScanPosition from;
   std::string_view pattern = "*";
@@ -104,6 +124,7 @@ class Walk {
 
  private:
   std::optional<std::string> VisitDataset(const std::string& dataset, bool named) {
+    if (auto error = ListError(session_, dataset, range_.key_prefix, named)) return error;
     const Coverage coverage = RangeCoverage(copies_, dataset, range_.key_prefix);
     const bool blocked = coverage == Coverage::kLoading;
     if (blocked && visited_ > 0) {  // hand out what there is; the next call meets the obstacle

@@ -166,13 +166,8 @@ TEST_F(CommandsTest, WhatComesLaterSaysSo) {
       {"SET ds/a 1 BOGUS", "-ERR syntax error\r\n"},
       {"WATCH ds/a", "-ERR WATCH is not supported yet\r\n"},
       {"UNWATCH", "-ERR UNWATCH is not supported yet\r\n"},
-      {"CLIENT TRACKING ON", "-ERR CLIENT TRACKING is not supported yet\r\n"},
-      {"TRIB.GET ds/a STRONG", "-ERR option STRONG of TRIB.GET is not supported yet\r\n"},
-      {"TRIB.GET ds/a MAXSTALE 5", "-ERR option MAXSTALE of TRIB.GET is not supported yet\r\n"},
       {"TRIB.GET ds/a BOGUS", "-ERR syntax error\r\n"},
       {"TRIB.GET ds/a ds/b", "-ERR syntax error\r\n"},
-      {"TRIB.CONSISTENCY STRONG", "-ERR TRIB.CONSISTENCY is not supported yet\r\n"},
-      {"TRIB.WAIT ds 1 1", "-ERR TRIB.WAIT is not supported yet\r\n"},
   });
 }
 

@@ -14,6 +14,7 @@ namespace {
 ReadResult ResultOf(Coverage coverage) {
   switch (coverage) {
     case Coverage::kReadable:
+    case Coverage::kNotHeld:
       return ReadResult::kHit;
     case Coverage::kNotSubscribed:
       return ReadResult::kNotSubscribed;
@@ -61,6 +62,99 @@ KeyRead Failed(Session& session, ReadResult result, std::string error, std::stri
   return {.error = std::move(error)};
 }
 
+bool Expired(const Session& session, std::int64_t expires_at_ms) {
+  return expires_at_ms != 0 && expires_at_ms <= session.services().clock.UnixMillis();
+}
+
+KeyRead Lacking(Session& session, ReadQuestion::Kind kind, const KeyRef& ref) {
+  session.lacks().timeout = session.need().timeout;
+  session.lacks().Add(kind, ref.dataset, ref.key);
+  return {};
+}
+
+KeyRead LookUp(Session& session, const Reader& reader, const KeyRef& ref,
+               std::string_view client_key, bool name_key) {
+  const Coverage coverage = reader.CoverageOf(ref.dataset, ref.key);
+  if (coverage == Coverage::kNotHeld) {
+    return Lacking(session, ReadQuestion::Kind::kOnDemand, ref);
+  }
+  if (coverage != Coverage::kReadable) {
+    return Failed(session, ResultOf(coverage), Explain(session, reader, coverage, ref), client_key,
+                  name_key);
+  }
+  auto found = reader.Get(ref.dataset, ref.key);
+  if (!found.ok()) {
+    const bool lost = found.status().code() == common::StatusCode::kDataLoss;
+    return Failed(session, lost ? ReadResult::kFaulted : ReadResult::kError,
+                  ReadError(found.status(), ref.dataset), client_key, name_key);
+  }
+  if (*found && Expired(session, (*found)->entry.expires_at_ms)) found->reset();
+  session.Count(found->has_value() ? ReadResult::kHit : ReadResult::kMiss);
+  session.NoteRead(client_key, /*remote=*/false);
+  return {.found = *found};
+}
+
+KeyRead FromRemote(Session& session, const RemoteRead& got, std::string_view client_key) {
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(
+      session.services().clock.Now() - got.as_of);
+  KeyRead read{.remote = true, .age = age};
+  if (got.entry.found && !Expired(session, got.entry.expires_at_ms)) {
+    read.found = Found{.entry = {.value = got.entry.value,
+                                 .published_at_ms = got.entry.published_at_ms,
+                                 .expires_at_ms = got.entry.expires_at_ms,
+                                 .content_type = got.entry.content_type},
+                       .version = got.entry.version};
+  }
+  session.Count(read.found ? ReadResult::kRemoteHit : ReadResult::kRemoteMiss);
+  session.NoteRead(client_key, /*remote=*/true);
+  return read;
+}
+
+// Whether the copy has what the read's token stands for; else the error, or what is lacking.
+bool HasToken(Session& session, const Reader& reader, const KeyRef& ref, std::string& error) {
+  const Token& token = *session.need().min_rev;
+  const auto cursor = reader.ReachOf(ref.dataset, ref.key);
+  if (!cursor) return true;  // the look-up says why it cannot be read
+  switch (ReachOf(*cursor, token)) {
+    case Reach::kThere:
+      return true;
+    case Reach::kOtherEpoch:
+      error = EpochError(token, ref.dataset, cursor->epoch);
+      return false;
+    case Reach::kNotYet:
+      break;
+  }
+  session.lacks().timeout = session.need().timeout;
+  session.lacks().targets.push_back(
+      {.dataset = std::string(ref.dataset), .key = std::string(ref.key), .token = token});
+  return false;
+}
+
+// Decides who may answer, then asks.
+KeyRead Weigh(Session& session, const Reader& reader, const KeyRef& ref,
+              std::string_view client_key, bool name_key) {
+  const common::MonotonicTime now = session.services().clock.Now();
+  const CopyStatus* copy = session.services().snapshot.status().Covering(ref.dataset, ref.key);
+  const Verdict verdict = Judge(copy, session.need(), now);
+  if (verdict.path == ReadPath::kRemote) {
+    return Lacking(session, ReadQuestion::Kind::kStrong, ref);
+  }
+  std::string error;
+  if (session.need().min_rev && !HasToken(session, reader, ref, error)) {
+    return error.empty()
+               ? KeyRead()
+               : Failed(session, ReadResult::kError, std::move(error), client_key, name_key);
+  }
+  const bool readable = reader.CoverageOf(ref.dataset, ref.key) == Coverage::kReadable;
+  if (verdict.path == ReadPath::kStale && readable) {
+    return Failed(session, ReadResult::kStale, StaleError(ref.dataset, verdict.age, verdict.bound),
+                  client_key, name_key);
+  }
+  KeyRead read = LookUp(session, reader, ref, client_key, name_key);
+  if (copy != nullptr) read.age = AgeOf(*copy, now);
+  return read;
+}
+
 }  // namespace
 
 std::optional<KeyRef> SplitKey(std::string_view client_key, std::string& error) {
@@ -97,23 +191,9 @@ KeyRead ReadKey(Session& session, const Reader& reader, std::string_view client_
   if (!ref) {
     return Failed(session, ReadResult::kError, std::move(error), client_key, name_key);
   }
-  const Coverage coverage = reader.CoverageOf(ref->dataset, ref->key);
-  if (coverage != Coverage::kReadable) {
-    return Failed(session, ResultOf(coverage), Explain(session, reader, coverage, *ref), client_key,
-                  name_key);
-  }
-  auto found = reader.Get(ref->dataset, ref->key);
-  if (!found.ok()) {
-    const bool lost = found.status().code() == common::StatusCode::kDataLoss;
-    return Failed(session, lost ? ReadResult::kFaulted : ReadResult::kError,
-                  ReadError(found.status(), ref->dataset), client_key, name_key);
-  }
-  if (*found && (*found)->entry.expires_at_ms != 0 &&
-      (*found)->entry.expires_at_ms <= session.services().clock.UnixMillis()) {
-    found->reset();
-  }
-  session.Count(found->has_value() ? ReadResult::kHit : ReadResult::kMiss);
-  return {.found = *found};
+  if (session.plain()) return LookUp(session, reader, *ref, client_key, name_key);
+  if (const RemoteRead* got = session.Got(client_key)) return FromRemote(session, *got, client_key);
+  return Weigh(session, reader, *ref, client_key, name_key);
 }
 
 }  // namespace agent

@@ -3,6 +3,7 @@
 // Thread: the loop.  Lifetime: functions; what is found is valid within the command.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,8 +24,13 @@ void PrefetchKeys(const Reader& reader, std::span<const std::string_view> client
 struct KeyRead {
   std::optional<Found> found = {};
   std::string error = {};  // not empty: the reply, whatever else was asked for
+  bool remote = false;     // the control plane has answered
+  // How old the answer may be; absent: unknown. Only if the read asks for more than a look-up.
+  std::optional<std::chrono::milliseconds> age = {};
 };
 
+// If the key cannot be answered yet, that is noted in session.lacks() and what is returned does not
+// matter: the command runs again.
 // Counts the result for the command that runs. `name_key`: errors say which key, for commands that
 // take several.
 KeyRead ReadKey(Session& session, const Reader& reader, std::string_view client_key,

@@ -16,18 +16,22 @@
 
 #include "agent/cache/change_listener.h"
 #include "agent/server/subscriptions.h"
+#include "agent/server/tracking.h"
+#include "agent/server/waits.h"
 #include "common/mailbox.h"
 
 namespace agent {
 
 class KeyspaceNotices final : public ChangeListener {
  public:
-  KeyspaceNotices(Subscriptions& subscriptions, std::function<void()> wake);
+  KeyspaceNotices(Subscriptions& subscriptions, Tracking& tracking, const Waits& waits,
+                  std::function<void()> wake);
 
   // --- sync thread
-  bool Wants() const override { return subscriptions_.any(); }
+  bool Wants() const override { return subscriptions_.any() || tracking_.any(); }
   void OnChanged(std::vector<ChangedKey> keys) override;
   void OnReplaced(const std::string& dataset) override;
+  void OnApplied() override;
 
   // --- loop
   struct Delivery {
@@ -43,6 +47,9 @@ class KeyspaceNotices final : public ChangeListener {
   void Post(Notice notice);
 
   Subscriptions& subscriptions_;
+  Tracking& tracking_;
+  const Waits& waits_;
+  const std::function<void()> wake_;
   common::Mailbox<Notice> mailbox_;
   std::atomic<bool> lost_{false};
 };

@@ -1,26 +1,23 @@
-// ReplyQueue: keeps a client's replies in the order of its commands although writes are answered
+// ReplyQueue: keeps a client's replies in the order of its commands although some are answered
 // later.
 //
 // Thread: the loop; pure.  Lifetime: value of a session.
-// Replies go straight to the output while no write waits; else to the tail of the newest one.
+// Replies go straight to the output while nothing waits; else to the tail of the newest that does.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <optional>
 #include <string>
 #include <utility>
-
-#include "agent/server/write_port.h"
 
 namespace agent {
 
 class ReplyQueue {
  public:
-  // Writes the reply to a write, given its outcome, to `out`.
-  using Compose = std::function<void(const WriteOutcome& outcome, std::string& out)>;
+  // Writes a reply to `out`. Called when all replies before it are complete.
+  using Compose = std::function<void(std::string& out)>;
 
   // Where the next reply goes; valid until the next call of Add or Settle.
   std::string& tail() { return waiting_.empty() ? output_ : waiting_.back().after; }
@@ -29,28 +26,27 @@ class ReplyQueue {
   const std::string& output() const { return output_; }
   std::size_t waiting() const { return waiting_.size(); }
 
-  // The reply of a write that is under way; returns its ticket.
-  std::uint64_t Add(Compose compose) {
-    waiting_.push_back({.compose = std::move(compose)});
+  // Keeps the place of a reply that comes later; returns its ticket.
+  std::uint64_t Add() {
+    waiting_.emplace_back();
     return first_ticket_ + waiting_.size() - 1;
   }
 
-  // The outcome of a write. Replies that need wait for no other move to the output.
-  void Settle(std::uint64_t ticket, WriteOutcome outcome) {
-    waiting_.at(ticket - first_ticket_).outcome = std::move(outcome);
-    while (!waiting_.empty() && waiting_.front().outcome.has_value()) {
+  // The reply is known. Replies that need wait for no other move to the output.
+  void Settle(std::uint64_t ticket, Compose compose) {
+    waiting_.at(ticket - first_ticket_).compose = std::move(compose);
+    while (!waiting_.empty() && waiting_.front().compose) {
       const Waiting done = std::move(waiting_.front());
       waiting_.pop_front();
       ++first_ticket_;
-      done.compose(*done.outcome, output_);
+      done.compose(output_);
       output_ += done.after;
     }
   }
 
  private:
   struct Waiting {
-    Compose compose;
-    std::optional<WriteOutcome> outcome = {};
+    Compose compose = {};
     std::string after = {};  // replies to what came behind it
   };
   std::string output_;

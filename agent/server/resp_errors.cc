@@ -18,6 +18,27 @@ std::string_view WriteErrorCode(common::StatusCode code) {
     case common::StatusCode::kUnavailable:
     case common::StatusCode::kDeadlineExceeded:
       return "UNAVAILABLE";
+    case common::StatusCode::kCancelled:  // NotVisibleError
+      return "TIMEOUT";
+    default:
+      return "ERR";
+  }
+}
+
+std::string_view ReadErrorCode(common::StatusCode code) {
+  switch (code) {
+    case common::StatusCode::kPermissionDenied:
+    case common::StatusCode::kUnauthenticated:
+      return "NOPERM";
+    case common::StatusCode::kNotFound:
+      return "NODATASET";
+    case common::StatusCode::kOutOfRange:
+      return "TOOBIG";
+    case common::StatusCode::kDeadlineExceeded:
+      return "TIMEOUT";
+    case common::StatusCode::kUnavailable:
+    case common::StatusCode::kResourceExhausted:
+      return "UNAVAILABLE";
     default:
       return "ERR";
   }
@@ -51,6 +72,7 @@ std::string CoverageError(Coverage coverage, std::string_view dataset, std::stri
     case Coverage::kFaulted:
       return fmt::format(
           "LOADING dataset {} failed a checksum and is being replaced; try again shortly", dataset);
+    case Coverage::kNotHeld:
     case Coverage::kReadable:
       break;
   }
@@ -66,6 +88,39 @@ std::string ReadError(const common::Status& status, std::string_view dataset) {
 
 std::string WriteError(const common::Status& status) {
   return fmt::format("{} {}", WriteErrorCode(status.code()), common::Message(status));
+}
+
+common::Status NotVisibleError(const common::Version& version) {
+  return common::Error(
+      common::StatusCode::kCancelled,
+      "the write is durable at {}, but this agent's copy does not show it yet; wait for it with "
+      "TRIB.WAIT, or read with MINREV",
+      common::FormatVersion(version));
+}
+
+std::string RemoteReadError(const common::Status& status, std::string_view dataset) {
+  return fmt::format("{} read of dataset {} through the control plane: {}",
+                     ReadErrorCode(status.code()), dataset, common::Message(status));
+}
+
+std::string StaleError(std::string_view dataset, std::optional<std::chrono::milliseconds> age,
+                       std::chrono::milliseconds bound) {
+  return fmt::format(
+      "STALE the copy of dataset {} is behind {} ms, bound {} ms; the control plane does not "
+      "answer, or the bound is shorter than the time between two freshness probes",
+      dataset, age ? std::to_string(age->count()) : "an unknown number of", bound.count());
+}
+
+std::string TimeoutError(std::string_view command) {
+  return fmt::format("TIMEOUT what '{}' waits for did not come in time", command);
+}
+
+std::string EpochError(const common::Version& token, std::string_view dataset,
+                       common::Epoch epoch) {
+  return fmt::format(
+      "ERR token {} is of another epoch: the copy of dataset {} is of epoch {}; the store was "
+      "restored, or the token comes from another store",
+      common::FormatVersion(token), dataset, common::FormatEpoch(epoch));
 }
 
 std::string NotYetError(std::string_view what) {

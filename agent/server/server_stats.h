@@ -24,10 +24,15 @@ enum class ReadResult {
   kNoDataset,
   kNoPermission,
   kFaulted,
-  kError,  // not a key, or the cache failed
+  kError,         // not a key, or the cache failed
+  kRemoteHit,     // answered by the control plane
+  kRemoteMiss,    // likewise: does not exist
+  kStale,         // the copy is older than allowed
+  kRemoteFailed,  // the control plane was to answer and has not
 };
-inline constexpr std::array<std::string_view, 8> kReadResultNames = {
-    "hit", "miss", "not_subscribed", "loading", "no_dataset", "no_permission", "faulted", "error"};
+inline constexpr std::array<std::string_view, 12> kReadResultNames = {
+    "hit",     "miss",  "not_subscribed", "loading",     "no_dataset", "no_permission",
+    "faulted", "error", "remote_hit",     "remote_miss", "stale",      "remote_failed"};
 
 // Times in fixed buckets; the last one takes what is above all bounds.
 class LatencyHistogram {

@@ -18,9 +18,13 @@
 #include "agent/cache/cache.h"
 #include "agent/server/command_batch.h"
 #include "agent/server/command_table.h"
+#include "agent/server/consistency.h"
+#include "agent/server/read_port.h"
 #include "agent/server/scan_cursors.h"
 #include "agent/server/server_stats.h"
 #include "agent/server/subscriptions.h"
+#include "agent/server/tracking.h"
+#include "agent/server/waits.h"
 #include "agent/server/write_port.h"
 #include "common/clock.h"
 #include "common/limits.h"
@@ -29,18 +33,35 @@ namespace agent {
 
 class Session;
 
-// The loop's read transaction: taken when a turn first reads, let go at the end of the turn, so all
-// that one turn reads is one snapshot.
+// The loop's read transaction and the status that belongs to it: taken when a turn first reads, let
+// go at the end of the turn, so all that one turn reads is one snapshot.
 class Snapshot {
  public:
-  explicit Snapshot(std::unique_ptr<Reader> reader) : reader_(std::move(reader)) {}
+  Snapshot(std::unique_ptr<Reader> reader, const StatusBoard& board)
+      : reader_(std::move(reader)), board_(board), known_(board.Get()) {}
 
   common::StatusOr<const Reader*> Take() {
-    if (!taken_) {
+    if (taken_) return reader_.get();
+    // The status first: what it has proven of a copy then holds for this snapshot too. And it was
+    // still the newest afterwards: a copy that has been removed is not taken for one that serves.
+    do {
+      LearnStatus();
       RETURN_IF_ERROR(reader_->Refresh());
-      taken_ = true;
-    }
+    } while (board_.version() != version_);
+    taken_ = true;
     return reader_.get();
+  }
+  // As of the last Take.
+  const AgentStatus& status() const { return *known_; }
+  // Reads that ask for nothing special may be answered by the copies, see AllPlain.
+  bool plain() const { return plain_; }
+  // Whether the copy has come far enough. One that cannot be read shows nothing older.
+  bool Reached(const WaitTarget& target) {
+    const auto reader = Take();
+    if (!reader.ok()) return false;
+    const auto cursor = (*reader)->ReachOf(target.dataset, target.key);
+    if (!cursor) return !target.until_readable;
+    return ReachOf(*cursor, target.token) == Reach::kThere;
   }
   // Views that were read become invalid.
   void Release() {
@@ -49,7 +70,19 @@ class Snapshot {
   }
 
  private:
+  void LearnStatus() {
+    const std::uint64_t version = board_.version();
+    if (version == version_) return;
+    version_ = version;
+    known_ = board_.Get();
+    plain_ = AllPlain(*known_);
+  }
+
   std::unique_ptr<Reader> reader_;
+  const StatusBoard& board_;
+  std::shared_ptr<const AgentStatus> known_;
+  std::uint64_t version_ = 0;
+  bool plain_ = true;
   bool taken_ = false;
 };
 
@@ -72,11 +105,17 @@ struct Services {
   OutputLimits output;
   Snapshot& snapshot;
   Subscriptions& subscriptions;
+  Tracking& tracking;
+  Waits& waits;  // over: Session::OnWaitOver
   const StatusBoard& status;
   const common::Clock& clock;
   // Submits a batch; the outcome comes back to Session::OnOutcome(ticket) of session `id`.
   std::function<void(std::uint64_t id, std::uint64_t ticket, std::vector<SocketWrite>)> submit;
+  // Asks the read port at the end of this turn; the answer comes back to
+  // Session::OnAnswer(ticket) of session `id`. The question's own `done` is not used.
+  std::function<void(std::uint64_t id, std::uint64_t ticket, ReadQuestion)> ask;
   std::function<std::size_t()> cache_bytes;
+  std::chrono::milliseconds write_visible_max{3000};  // see Session::OnOutcome
   CommandTable commands = {};
   CommandBatch batch = {};  // of the session that handles its input
   ScanCursors cursors = ScanCursors(common::kScanCursorsMax);

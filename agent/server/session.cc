@@ -1,8 +1,10 @@
 #include "agent/server/session.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
+#include "agent/server/commands.h"
 #include "agent/server/key_access.h"
 #include "agent/server/resp_errors.h"
 #include "common/limits.h"
@@ -42,6 +44,7 @@ Session::Session(std::uint64_t id, Services& services) : services_(services) {
 
 Session::~Session() {
   UnsubscribeAll();
+  services_.tracking.Remove(*this);
   services_.sessions.erase(client_.id);
 }
 
@@ -67,12 +70,6 @@ void Session::Abandon() {
 }
 
 void Session::EndInput() { input_ended_ = true; }
-
-void Session::OnOutcome(std::uint64_t ticket, WriteOutcome outcome) {
-  replies_.Settle(ticket, std::move(outcome));
-  Resume();
-  Touch();
-}
 
 void Session::Touch() {
   if (!std::exchange(touched_, true)) services_.touched.push_back(client_.id);
@@ -163,7 +160,11 @@ bool Session::MustWait(const CommandSpec& spec) const {
   if (replies_.waiting() >= common::kPendingWritesPerClientMax) return true;
   if (transaction_ && (spec.flags & kTransaction) == 0) return false;  // will be queued
   if (transaction_ && transaction_->has_reads) return true;
-  return (spec.flags & (kWrite | kUnordered)) == 0;
+  if (suspended_.empty()) return (spec.flags & (kWrite | kUnordered)) == 0;
+  // Reads go side by side, unless one of them waits for something that later ones count on.
+  const auto waits = [](const auto& read) { return read.second.waits; };
+  return (spec.flags & kReadOnly) == 0 || !writes_.empty() ||
+         std::any_of(suspended_.begin(), suspended_.end(), waits);
 }
 
 bool Session::Dispatch(const CommandSpec* spec, Args args) {
@@ -186,8 +187,18 @@ void Session::Run(const CommandSpec& spec, Args args) {
   client_.last_command = spec.name;
   if (spec.write != nullptr) return RunWrite(spec, args);
   const CommandSpec* outer = std::exchange(running_, &spec);
+  need_ = default_need_;
+  const std::size_t begun = target().size();
   spec.handler(*this, args);
+  if (lacks_.any()) {
+    target().resize(begun);
+    Suspend(spec, args);
+  }
   running_ = outer;
+  if (!not_kept_.empty()) TakeBackNotKept();
+  FlushPushes();
+  const bool outermost = outer == nullptr && target_ == nullptr;
+  if (outermost && spec.handler != &commands::ClientCaching && !transaction_) caching_.reset();
   if ((spec.flags & kReadOnly) != 0) ++reads_;
 }
 
@@ -203,16 +214,6 @@ void Session::RunWrite(const CommandSpec& spec, Args args) {
            if (counts) return writer.Integer(static_cast<std::int64_t>(outcome.deleted));
            writer.Ok();
          });
-}
-
-void Session::Submit(std::vector<SocketWrite> writes, ReplyQueue::Compose compose) {
-  const std::uint64_t ticket = replies_.Add(
-      [this, compose = std::move(compose)](const WriteOutcome& outcome, std::string& out) {
-        (outcome.status.ok() ? services_.stats.writes_ok : services_.stats.writes_failed).Add();
-        if (outcome.status.ok() && outcome.version.revision != 0) last_write_ = outcome.version;
-        compose(outcome, out);
-      });
-  services_.submit(client_.id, ticket, std::move(writes));
 }
 
 const Reader* Session::Read() {
@@ -277,9 +278,13 @@ void Session::Execute() {
   auto commands =
       std::make_shared<const std::vector<QueuedCommand>>(std::move(transaction.commands));
   Submit(std::move(transaction.writes),
-         [this, commands](const WriteOutcome& outcome, std::string& out) {
-           if (outcome.status.ok()) return ComposeExec(*commands, outcome, out);
-           RespWriter(out, client_.resp).Error(WriteError(outcome.status));
+         [this, commands, caching = caching_](const WriteOutcome& outcome, std::string& out) {
+           if (!outcome.status.ok()) {
+             return RespWriter(out, client_.resp).Error(WriteError(outcome.status));
+           }
+           const std::optional<bool> later = std::exchange(caching_, caching);
+           ComposeExec(*commands, outcome, out);
+           caching_ = later;
          });
 }
 
@@ -322,6 +327,8 @@ void Session::Reset() {
   client_.name.clear();
   client_.resp = RespVersion::k2;
   last_write_.reset();
+  default_need_ = {};
+  if (tracking_.on) SetTracking({});
 }
 
 // Beyond the hard limit the client is about to be closed anyway.

@@ -31,21 +31,33 @@ class SessionFixture : public CacheFixture {
     std::vector<SocketWrite> writes;
   };
 
+  struct Asked {
+    std::uint64_t session;
+    std::uint64_t ticket;
+    ReadQuestion question;
+  };
+
   void SetUp() override {
     CacheFixture::SetUp();
     auto made = cache_->MakeReader();
     ASSERT_TRUE(made.ok());
-    snapshot_ = std::make_unique<Snapshot>(*std::move(made));
+    snapshot_ = std::make_unique<Snapshot>(*std::move(made), board_);
     services_ = std::unique_ptr<Services>(
         new Services{.identity = {.service = "billing.finance", .socket = "/run/s", .started = {}},
                      .output = {},
                      .snapshot = *snapshot_,
                      .subscriptions = subscriptions_,
+                     .tracking = tracking_,
+                     .waits = waits_,
                      .status = board_,
                      .clock = clock_,
                      .submit =
                          [this](auto session, auto ticket, auto writes) {
                            submitted_.push_back({session, ticket, std::move(writes)});
+                         },
+                     .ask =
+                         [this](auto session, auto ticket, auto question) {
+                           asked_.push_back({session, ticket, std::move(question)});
                          },
                      .cache_bytes = {}});
     auto status = std::make_shared<AgentStatus>();
@@ -114,10 +126,13 @@ class SessionFixture : public CacheFixture {
   ManualClock clock_;
   StatusBoard board_;
   Subscriptions subscriptions_;
+  Tracking tracking_{/*keys_max=*/4};
+  Waits waits_;
   std::unique_ptr<Snapshot> snapshot_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<Session> session_;
   std::deque<Submitted> submitted_;
+  std::deque<Asked> asked_;
   common::Revision revision_ = 10;
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <random>
 #include <utility>
 
@@ -14,6 +16,7 @@ namespace {
 constexpr std::size_t kScratchBytes = 64 * common::kKiB;
 constexpr std::size_t kOutcomesMax = common::kClientsMax * common::kPendingWritesPerClientMax;
 constexpr std::size_t kQuestionsMax = 1024;
+constexpr std::chrono::milliseconds kFreshnessWatch{100};
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
 
 std::string NewRunId() {
@@ -44,33 +47,46 @@ class IgnoreEvents final : public uv::PipeHandler {
 }  // namespace
 
 SocketServer::SocketServer(const ServerOptions& options, std::unique_ptr<Reader> reader,
-                           WritePort& port, const StatusBoard& status, const common::Clock& clock)
+                           WritePort& writes, ReadPort& reads, const StatusBoard& status,
+                           const common::Clock& clock)
     : options_(options),
       async_(loop_, [this] { OnWake(); }),
-      turn_end_(loop_, [this] { snapshot_.Release(); }),
+      turn_end_(loop_, [this] { EndTurn(); }),
       drain_timer_(loop_,
                    [this] {
                      connections_.clear();
                      StopIfIdle();
                    }),
-      port_(port),
-      snapshot_(std::move(reader)),
-      notices_(subscriptions_, [waker = async_.waker()] { waker.Wake(); }),
+      wait_timer_(loop_, [this] { OnWake(); }),
+      freshness_timer_(loop_, [this] { WatchFreshness(); }),
+      write_port_(writes),
+      read_port_(reads),
+      snapshot_(std::move(reader), status),
+      notices_(subscriptions_, tracking_, waits_, [waker = async_.waker()] { waker.Wake(); }),
       outcomes_(
           std::make_shared<Outcomes>(kOutcomesMax, [waker = async_.waker()] { waker.Wake(); })),
+      answers_(std::make_shared<Answers>(kOutcomesMax, [waker = async_.waker()] { waker.Wake(); })),
       questions_(kQuestionsMax, [waker = async_.waker()] { waker.Wake(); }),
       services_{.identity = IdentityOf(options, clock),
                 .output = options.output,
                 .snapshot = snapshot_,
                 .subscriptions = subscriptions_,
+                .tracking = tracking_,
+                .waits = waits_,
                 .status = status,
                 .clock = clock,
                 .submit = [this](auto session, auto ticket,
-                                 auto writes) { Submit(session, ticket, std::move(writes)); },
-                .cache_bytes = options.cache_bytes},
+                                 auto batch) { Submit(session, ticket, std::move(batch)); },
+                .ask = [this](auto session, auto ticket,
+                              auto question) { Ask(session, ticket, std::move(question)); },
+                .cache_bytes = options.cache_bytes,
+                .write_visible_max = options.write_visible_max},
       scratch_(kScratchBytes) {}
 
-SocketServer::~SocketServer() { outcomes_->Close(); }
+SocketServer::~SocketServer() {
+  outcomes_->Close();
+  answers_->Close();
+}
 
 common::Status SocketServer::Listen() {
   RETURN_IF_ERROR(PrepareSocketPath(options_.path));
@@ -92,10 +108,19 @@ bool SocketServer::Ask(std::function<void(Services&)> question) {
 
 void SocketServer::Submit(std::uint64_t session, std::uint64_t ticket,
                           std::vector<SocketWrite> writes) {
-  port_.Submit(std::move(writes), [outcomes = outcomes_, session, ticket](WriteOutcome outcome) {
-    // Refused only when the server is gone, and with it the client.
-    (void)outcomes->Post({session, ticket, std::move(outcome)});
-  });
+  write_port_.Submit(std::move(writes),
+                     [outcomes = outcomes_, session, ticket](WriteOutcome outcome) {
+                       // Refused only when the server is gone, and with it the client.
+                       (void)outcomes->Post({session, ticket, std::move(outcome)});
+                     });
+}
+
+void SocketServer::Ask(std::uint64_t session, std::uint64_t ticket, ReadQuestion question) {
+  question.done = [answers = answers_, session, ticket,
+                   dataset = question.dataset](ReadAnswer answer) {
+    (void)answers->Post({session, ticket, dataset, std::move(answer)});
+  };
+  to_ask_.push_back(std::move(question));
 }
 
 // --- connections ------------------------------------------------------------------------------
@@ -137,12 +162,23 @@ void SocketServer::ResumeSoon(std::uint64_t id) {
 void SocketServer::OnWake() {
   // What arrives now happened after the snapshot was taken; its reader must see it.
   snapshot_.Release();
-  SettleOutcomes();
   DeliverNotices();
+  SettleOutcomes();
+  SettleAnswers();
+  EndWaits();
   for (const auto& question : questions_.TakeAll()) question(services_);
   FlushTouched();
   ResumeConnections();
   if (stop_.load() && !draining_) BeginDrain();
+}
+
+void SocketServer::EndTurn() {
+  snapshot_.Release();
+  if (!to_ask_.empty()) read_port_.Read(std::exchange(to_ask_, {}));
+  if (tracking_.any() && !std::exchange(watching_, true)) freshness_timer_.Start(kFreshnessWatch);
+  if (!waits_.TakeAdded()) return;
+  StartWaitTimer();
+  async_.waker().Wake();  // looks again: what is waited for may have come before it was listed
 }
 
 void SocketServer::SettleOutcomes() {
@@ -151,6 +187,41 @@ void SocketServer::SettleOutcomes() {
     if (found == services_.sessions.end()) continue;  // the client has gone
     found->second->OnOutcome(settled.ticket, std::move(settled.outcome));
   }
+}
+
+void SocketServer::SettleAnswers() {
+  for (Answer& told : answers_->TakeAll()) {
+    const auto found = services_.sessions.find(told.session);
+    if (found == services_.sessions.end()) continue;
+    found->second->OnAnswer(told.ticket, told.dataset, std::move(told.answer));
+  }
+}
+
+void SocketServer::EndWaits() {
+  if (waits_.size() == 0) return;
+  const auto over =
+      waits_.TakeOver([this](const WaitTarget& target) { return snapshot_.Reached(target); },
+                      services_.clock.Now());
+  for (const Waits::Over& wait : over) {
+    const auto found = services_.sessions.find(wait.session);
+    if (found != services_.sessions.end()) found->second->OnWaitOver(wait.ticket, wait.in_time);
+  }
+  if (!over.empty()) StartWaitTimer();
+}
+
+void SocketServer::StartWaitTimer() {
+  const auto next = waits_.next_deadline();
+  if (!next) return wait_timer_.Stop();
+  const auto delay = *next - services_.clock.Now();
+  wait_timer_.Start(std::chrono::ceil<common::Millis>(std::max(delay, delay.zero())));
+}
+
+// What clients keep must not outlive the freshness that the agent would answer with.
+void SocketServer::WatchFreshness() {
+  for (const auto& [id, session] : services_.sessions) session->CheckKept();
+  FlushTouched();
+  watching_ = tracking_.any() && !draining_;
+  if (watching_) freshness_timer_.Start(kFreshnessWatch);
 }
 
 void SocketServer::DeliverNotices() {

@@ -16,6 +16,7 @@
 #include "agent/server/socket_fixture.h"
 #include "agent/server/socket_path.h"
 #include "common/thread.h"
+#include "tests/fakes/fake_reads.h"
 #include "tests/fakes/loopback_port.h"
 
 namespace agent {
@@ -59,7 +60,8 @@ class SocketServerTest : public testing::Test {
     auto reader = cache_->MakeReader();
     auto counting = cache_->MakeReader();
     ASSERT_TRUE(reader.ok() && counting.ok());
-    server_ = std::make_unique<SocketServer>(options_, *std::move(reader), port_, board_, clock_);
+    server_ =
+        std::make_unique<SocketServer>(options_, *std::move(reader), port_, reads_, board_, clock_);
     auto writer = cache_->MakeWriter(server_->listener());
     const common::Collection ds{.dataset = "ds", .prefix = ""};
     const common::Version version{.epoch = LoopbackPort::kEpoch, .revision = 1};
@@ -89,6 +91,7 @@ class SocketServerTest : public testing::Test {
   ServerOptions options_;
   std::unique_ptr<Cache> cache_;
   GatedPort port_;
+  FakeReads reads_;
   std::unique_ptr<SocketServer> server_;
   common::Thread loop_;
 };

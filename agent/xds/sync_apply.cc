@@ -129,6 +129,7 @@ void SyncCore::Applied(const CacheStep& step, Copy& copy) {
   copy.staged = false;
   copy.cursor = step.version;
   if (loaded) {
+    copy.since = clock_.Now();
     copy.faulted = false;
     const std::chrono::duration<double> took = clock_.Now() - copy.loading_since;
     log_.Info("copy loaded", {{"collection", common::CollectionName(step.collection)},
@@ -137,6 +138,7 @@ void SyncCore::Applied(const CacheStep& step, Copy& copy) {
     states_.Ask(common::DatasetStateName(step.collection.dataset));  // fresh, and right?
   }
   copy.proof.OnApplied(step.version);
+  if (copy.proof.proven_at()) copy.bridged = false;
   CheckDigest(copy);
 }
 

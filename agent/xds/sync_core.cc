@@ -70,8 +70,10 @@ Status SyncCore::AdoptWanted() {
     if (parsed.ok()) all.push_back(*std::move(parsed));
   }
   const Wanted wanted = ReduceWanted(all);
+  ReadThrough(wanted.read_through);
   RETURN_IF_ERROR(RemoveUnwanted(wanted));
   for (const WantedCopy& copy : wanted.copies) RETURN_IF_ERROR(AddCopy(copy));
+  read_through_ = wanted.read_through;
   WarnUnsupported(wanted);
   status_dirty_ = true;
   return common::OkStatus();
@@ -105,7 +107,9 @@ Status SyncCore::AddCopy(const WantedCopy& wanted) {
   const std::uint64_t seed = static_cast<std::uint64_t>(clock_.UnixMillis());
   Copy copy{.wanted = wanted,
             .proof = {},
+            .bridged = IsReadThrough(wanted.collection),
             .cursor = {},
+            .since = clock_.Now(),
             .restart_backoff = {common::kReloadBackoffMin, common::kReloadBackoffMax, seed},
             .note = {}};
   for (const CopyState& state : writer_.Copies()) {
@@ -332,6 +336,7 @@ std::string SyncCore::OnState(const ResourceView& resource) {
        it != copies_.end() && it->first.dataset == *dataset; ++it) {
     Copy& copy = it->second;
     copy.proof.OnAnswer(*head, asked, copy.cursor);
+    if (copy.proof.proven_at()) copy.bridged = false;
     if (std::string why = CheckDigest(copy); !why.empty()) rejected = std::move(why);
   }
   return rejected;

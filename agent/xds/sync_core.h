@@ -74,7 +74,9 @@ class SyncCore {
     bool mismatch = false;
     bool staged = false;
     bool loading = false;
+    bool bridged = false;                   // was read through before; see CopyStatus
     std::optional<common::Version> cursor;  // of the complete copy
+    common::MonotonicTime since{};          // it is here
     common::MonotonicTime loading_since{};
     common::MonotonicTime restart_after{};  // reloads for a mismatch keep a distance
     common::Backoff restart_backoff;
@@ -90,6 +92,8 @@ class SyncCore {
   common::Status AdoptWanted();
   common::Status RemoveUnwanted(const Wanted& wanted);
   common::Status AddCopy(const WantedCopy& wanted);
+  void ReadThrough(const std::vector<WantedCopy>& wanted);
+  bool IsReadThrough(const common::Collection& collection) const;
   void WarnUnsupported(const Wanted& wanted);
 
   // Responses by type.
@@ -104,7 +108,6 @@ class SyncCore {
   void StepDone(const CacheStep& step, Copy& copy);
   void Applied(const CacheStep& step, Copy& copy);
   void Restart(Copy& copy);
-  void Answered(Copy& copy);
 
   // Requests.
   void Respond(std::string_view type_url, const Ack& ack);
@@ -118,6 +121,7 @@ class SyncCore {
   // Status.
   CopyStatus StatusOf(const Copy& copy, const CopyState& state) const;
   CopyPhase PhaseOf(const Copy& copy, const CopyState& state) const;
+  void AddRemote(const WantedCopy& wanted, CopyPhase phase, AgentStatus& status) const;
   void PublishStatus();
 
   Copy* FindCopy(std::string_view collection_name);
@@ -138,6 +142,7 @@ class SyncCore {
   CutAssembler assembler_;
   DeclaredResources declared_;
   bool wanted_known_ = false;
+  std::vector<WantedCopy> read_through_;
   std::vector<WantedCopy> unsupported_;
   std::map<common::Collection, Copy> copies_;
 

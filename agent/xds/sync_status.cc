@@ -5,10 +5,32 @@
 
 #include <algorithm>
 #include "common/limits.h"
+#include "common/read_limits.h"
 
 namespace agent {
 
 using common::ConsistencyLevel;
+
+// Readers learn that the control plane answers for a collection before its copy goes, and that a
+// copy does after it is there: at no time is there nobody to ask.
+void SyncCore::ReadThrough(const std::vector<WantedCopy>& wanted) {
+  bool news = false;
+  for (const WantedCopy& remote : wanted) {
+    if (std::ranges::find(read_through_, remote) != read_through_.end()) continue;
+    std::erase_if(read_through_,
+                  [&](const WantedCopy& old) { return old.collection == remote.collection; });
+    read_through_.push_back(remote);
+    news = true;
+  }
+  if (news) PublishStatus();
+}
+
+bool SyncCore::IsReadThrough(const common::Collection& collection) const {
+  return std::ranges::any_of(read_through_, [&](const WantedCopy& remote) {
+    return remote.collection.dataset == collection.dataset &&
+           remote.collection.Covers(collection.prefix);
+  });
+}
 
 CopyPhase SyncCore::PhaseOf(const Copy& copy, const CopyState& state) const {
   if (state.denial == Denial::kNoDataset) return CopyPhase::kNoDataset;
@@ -16,9 +38,13 @@ CopyPhase SyncCore::PhaseOf(const Copy& copy, const CopyState& state) const {
   if (!state.complete) return CopyPhase::kSyncing;
   if (copy.faulted) return CopyPhase::kFaulted;
   if (state.loading || copy.restart) return CopyPhase::kReloading;
-  if (copy.wanted.consistency.level != ConsistencyLevel::kBounded) return CopyPhase::kSynced;
-  const auto proven = copy.proof.proven_at();
-  const bool fresh = proven && clock_.Now() - *proven <= copy.wanted.consistency.max_staleness;
+  const bool bounded = copy.wanted.consistency.level == ConsistencyLevel::kBounded;
+  const std::chrono::milliseconds bound =
+      bounded ? copy.wanted.consistency.max_staleness
+              : std::max(common::kSilenceMax, 3 * options_.freshness_interval);
+  // Without a bound, what was never proven is not called stale at once.
+  const auto proven = copy.proof.proven_at() || bounded ? copy.proof.proven_at() : copy.since;
+  const bool fresh = proven && clock_.Now() - *proven <= bound;
   return fresh ? CopyPhase::kSynced : CopyPhase::kStale;
 }
 
@@ -39,8 +65,21 @@ CopyStatus SyncCore::StatusOf(const Copy& copy, const CopyState& state) const {
   status.proven_at = copy.proof.proven_at();
   status.verified_at_ms = copy.verified_at_ms;
   status.digest_mismatch = copy.mismatch;
+  status.bridged = copy.bridged;
   status.note = copy.note;
   return status;
+}
+
+void SyncCore::AddRemote(const WantedCopy& wanted, CopyPhase phase, AgentStatus& status) const {
+  CopyStatus copy;
+  copy.collection = wanted.collection;
+  copy.mode = wanted.mode;
+  copy.consistency = wanted.consistency;
+  copy.phase = phase;
+  if (phase == CopyPhase::kUnsupported) {
+    copy.note = fmt::format("mode {} is not supported yet", common::ModeName(wanted.mode));
+  }
+  status.copies.push_back(std::move(copy));
 }
 
 void SyncCore::PublishStatus() {
@@ -52,15 +91,13 @@ void SyncCore::PublishStatus() {
     const auto it = copies_.find(state.collection);
     if (it != copies_.end()) status->copies.push_back(StatusOf(it->second, state));
   }
-  for (const WantedCopy& wanted : unsupported_) {
-    CopyStatus copy;
-    copy.collection = wanted.collection;
-    copy.mode = wanted.mode;
-    copy.consistency = wanted.consistency;
-    copy.phase = CopyPhase::kUnsupported;
-    copy.note = fmt::format("mode {} is not supported yet", common::ModeName(wanted.mode));
-    status->copies.push_back(std::move(copy));
+  for (const WantedCopy& wanted : read_through_) {
+    AddRemote(wanted, CopyPhase::kReadThrough, *status);
   }
+  for (const WantedCopy& wanted : unsupported_) {
+    AddRemote(wanted, CopyPhase::kUnsupported, *status);
+  }
+  std::ranges::stable_sort(status->copies, {}, &CopyStatus::collection);
   board_.Put(std::move(status));
 }
 

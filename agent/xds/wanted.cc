@@ -41,10 +41,10 @@ std::vector<WantedCopy> Disjoint(const std::vector<WantedCopy>& copies) {
 }
 
 std::vector<WantedCopy> OfMode(const std::vector<common::Subscription>& subscriptions,
-                               bool replicate) {
+                               common::Mode mode) {
   std::vector<WantedCopy> copies;
   for (const common::Subscription& subscription : subscriptions) {
-    if ((subscription.mode == common::Mode::kReplicate) != replicate) continue;
+    if (subscription.mode != mode) continue;
     copies.push_back({subscription.collection, subscription.mode, subscription.consistency});
   }
   std::ranges::stable_sort(copies, {}, &WantedCopy::collection);
@@ -74,16 +74,19 @@ common::Consistency ConsistencyOf(const tributary::v1::Subscription& proto) {
 
 Wanted ReduceWanted(const std::vector<common::Subscription>& subscriptions) {
   Wanted wanted;
-  wanted.copies = Disjoint(OfMode(subscriptions, true));
+  wanted.copies = Disjoint(OfMode(subscriptions, common::Mode::kReplicate));
+  wanted.read_through = Disjoint(OfMode(subscriptions, common::Mode::kReadThrough));
   while (wanted.copies.size() > common::kCopiesMax) {
     wanted.beyond_limit.push_back(std::move(wanted.copies.back().collection));
     wanted.copies.pop_back();
   }
-  for (WantedCopy& copy : Disjoint(OfMode(subscriptions, false))) {
-    const bool covered = std::ranges::any_of(wanted.copies, [&](const WantedCopy& outer) {
+  for (WantedCopy& copy : Disjoint(OfMode(subscriptions, common::Mode::kOnDemand))) {
+    const auto covers = [&](const WantedCopy& outer) {
       return Covers(outer.collection, copy.collection);
-    });
-    if (!covered) wanted.unsupported.push_back(std::move(copy));
+    };
+    if (std::ranges::any_of(wanted.copies, covers)) continue;
+    if (std::ranges::any_of(wanted.read_through, covers)) continue;
+    wanted.unsupported.push_back(std::move(copy));
   }
   return wanted;
 }

@@ -24,8 +24,10 @@ struct WantedCopy {
 };
 
 struct Wanted {
-  std::vector<WantedCopy> copies;       // mode replicate, disjoint, ordered by collection
-  std::vector<WantedCopy> unsupported;  // other modes that no copy covers, ordered likewise
+  std::vector<WantedCopy> copies;  // mode replicate, disjoint, ordered by collection
+  // No copies: the control plane answers. Stricter than a copy that covers the same keys.
+  std::vector<WantedCopy> read_through;
+  std::vector<WantedCopy> unsupported;  // other modes that nothing above covers, ordered likewise
   std::vector<common::Collection> beyond_limit;  // left out: more than common::kCopiesMax
   friend bool operator==(const Wanted&, const Wanted&) = default;
 };

@@ -101,14 +101,17 @@ class Agent {
 class Client {
  public:
   explicit Client(std::unique_ptr<agent::Reader> reader)
-      : snapshot_(std::move(reader)),
+      : snapshot_(std::move(reader), board_),
         services_{.identity = {.service = "bench", .started = {}},
                   .output = {},
                   .snapshot = snapshot_,
                   .subscriptions = subscriptions_,
+                  .tracking = tracking_,
+                  .waits = waits_,
                   .status = board_,
                   .clock = clock_,
                   .submit = [](auto, auto, auto) {},
+                  .ask = [](auto, auto, auto) {},
                   .cache_bytes = {}},
         session_(1, services_) {}
 
@@ -134,6 +137,8 @@ class Client {
   const common::SystemClock clock_;
   agent::StatusBoard board_;
   agent::Subscriptions subscriptions_;
+  agent::Tracking tracking_{common::kTrackedKeysMax};
+  agent::Waits waits_;
   agent::Snapshot snapshot_;
   agent::Services services_;
   agent::Session session_;

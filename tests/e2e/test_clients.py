@@ -7,7 +7,7 @@ import pytest
 CLIENTS = pathlib.Path(__file__).resolve().parents[1] / "clients"
 
 
-@pytest.mark.parametrize("script", ["ioredis.mjs", "node_redis.mjs"])
+@pytest.mark.parametrize("script", ["ioredis.mjs", "node_redis.mjs", "node_redis_cache.mjs"])
 def test_javascript(shop, script):
     done = subprocess.run(["node", script, shop.owner.socket, shop.web.socket], cwd=CLIENTS,
                           capture_output=True, text=True, timeout=120)

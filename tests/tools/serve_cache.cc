@@ -13,6 +13,7 @@
 #include "agent/cache/cache.h"
 #include "agent/server/socket_server.h"
 #include "common/thread.h"
+#include "tests/fakes/fake_reads.h"
 #include "tests/fakes/loopback_port.h"
 
 namespace agent {
@@ -81,11 +82,12 @@ common::Status Serve(const Options& options) {
     }
     std::unique_ptr<LoopbackPort> port;
   } port;
+  FakeReads reads;
   SocketServer server({.path = options.socket,
                        .service = "tester",
                        .clients_max = options.clients_max,
                        .cache_bytes = [&cache] { return cache->bytes_used(); }},
-                      std::move(reader), port, board, clock);
+                      std::move(reader), port, reads, board, clock);
   auto writer = cache->MakeWriter(server.listener());
   for (const std::string& dataset : options.datasets) {
     RETURN_IF_ERROR(Fill(*writer, dataset, options));
