@@ -164,6 +164,7 @@ void TribConsistency(Session& session, Args args) {
     return session.reply().Error(*error);
   }
   session.reply().Ok();
+  session.CheckKept();  // with the reply: what was kept may not do for the new consistency
 }
 
 // A key stands for each copy that covers it, so the prefix stands for its copy.

@@ -173,6 +173,19 @@ TEST_F(TrackingTest, WhatTheControlPlaneAnswersIsNotKept) {
   EXPECT_EQ(Output(), "_\r\n" + Invalid("ds/a"));
 }
 
+// Later it could meet a read under way, whose reply node-redis would then keep for good.
+TEST_F(TrackingTest, StricterConsistencyTakesBackWithItsReply) {
+  auto status = std::make_shared<AgentStatus>(*board_.Get());
+  status->copies.push_back({.collection = {"ds", ""}, .proven_at = clock_.now});
+  board_.Put(status);
+  Run("CLIENT TRACKING ON");
+  EXPECT_EQ(Run("TRIB.CONSISTENCY STRONG"), kOk + kAllInvalid);
+  session_->CheckKept();
+  EXPECT_EQ(Output(), "");
+  EXPECT_EQ(Run("TRIB.CONSISTENCY EVENTUAL"), kOk);
+  EXPECT_EQ(Run("TRIB.CONSISTENCY BOUNDED 5000"), kOk);  // the copy is fresh enough
+}
+
 TEST_F(TrackingTest, AStaleCopyTakesBackWhatIsKept) {
   auto status = std::make_shared<AgentStatus>(*board_.Get());
   CopyStatus copy{.collection = {"ds", ""}, .proven_at = clock_.now};
