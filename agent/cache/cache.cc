@@ -25,6 +25,7 @@ namespace {
 
 constexpr std::string_view kKind = "tributary-agent-cache";
 constexpr unsigned kFixedDatabases = 3;
+constexpr std::size_t kDiskReserveBytes = 512 * common::kKiB;  // pages of one cut of removals
 
 }  // namespace
 
@@ -79,9 +80,12 @@ StatusOr<std::unique_ptr<Cache>> Cache::Open(const CacheOptions& options) {
     StatusOr<Env> env = Env::Open(env_options);
     Status status = env.status();
     if (env.ok()) {
-      std::unique_ptr<Impl> impl(new Impl{.options = options,
-                                          .emptied_because = emptied_because,
-                                          .environment = {.env = *std::move(env)}});
+      std::unique_ptr<Impl> impl(
+          new Impl{.options = options,
+                   .emptied_because = emptied_because,
+                   .environment = {.env = *std::move(env),
+                                   .reserve = {options.dir + "/reserve", kDiskReserveBytes}}});
+      impl->environment.reserve.Hold();
       status = impl->OpenDatabases();
       if (status.ok()) return std::unique_ptr<Cache>(new Cache(std::move(impl)));
     }

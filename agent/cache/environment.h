@@ -14,6 +14,7 @@
 
 #include "agent/cache/cache.h"
 #include "agent/cache/commit_feed.h"
+#include "agent/cache/disk_reserve.h"
 #include "agent/cache/layout.h"
 #include "common/limits.h"
 #include "common/lmdb.h"
@@ -63,6 +64,7 @@ class Faults {
 
 struct Environment {
   common::lmdb::Env env;
+  DiskReserve reserve;  // the writer's
   common::lmdb::Dbi meta = 0;
   common::lmdb::Dbi copies = 0;
   common::lmdb::Dbi staging = 0;

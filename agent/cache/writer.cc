@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/cache/cache.h"
+#include "agent/cache/change_rules.h"
 #include "agent/cache/environment.h"
 #include "agent/cache/generation_edit.h"
 #include "agent/cache/layout.h"
@@ -27,30 +28,7 @@ using common::lmdb::WriteTxn;
 
 namespace {
 
-Status ValidateChange(const Collection& collection, const Change& change) {
-  RETURN_IF_ERROR(common::ValidateKey(change.key));
-  if (!collection.Covers(change.key)) {
-    return common::InvalidArgument("key '{}' does not begin with the prefix '{}' of its collection",
-                                   change.key, collection.prefix);
-  }
-  if (!change.entry) return OkStatus();
-  if (change.entry->value.size() > common::kValueBytesMax) {
-    return common::InvalidArgument("value of '{}' has {} bytes, at most {} are allowed", change.key,
-                                   change.entry->value.size(), common::kValueBytesMax);
-  }
-  if (change.entry->content_type.size() > common::kContentTypeBytesMax) {
-    return common::InvalidArgument("content type of '{}' has {} bytes, at most {} are allowed",
-                                   change.key, change.entry->content_type.size(),
-                                   common::kContentTypeBytesMax);
-  }
-  if (change.version.epoch >> 48 == 0) return OkStatus();
-  return common::InvalidArgument("epoch of '{}' has more than 48 bits", change.key);
-}
-
-Status ValidateChanges(const Collection& collection, std::span<const Change> changes) {
-  for (const Change& change : changes) RETURN_IF_ERROR(ValidateChange(collection, change));
-  return OkStatus();
-}
+constexpr std::size_t kEntryOverheadBytes = 64;  // header and key, nearly
 
 bool IsEmpty(const CopyRecord& record, Denial denial) {
   return record.denial == denial && !record.ready && !record.loading && record.staged == 0;
@@ -129,6 +107,21 @@ void Writer::Impl::ForgetFaults(const CopyRecord& before, const CopyRecord& afte
   if (!before.ready) return;
   if (after.ready && after.ready->serial == before.ready->serial) return;
   environment.faults.Forget(before.ready->serial);
+}
+
+// Whether a cut leaves less in the copy than there is: such a cut may use the reserve.
+bool Writer::Impl::Shrinks(const CopyRecord& record, std::span<const Change> changes) const {
+  if (!record.ready || record.staged != 0) return false;
+  const auto txn = environment.env.BeginRead();
+  if (!txn.ok()) return false;
+  const common::lmdb::Dbi dbi = environment.slots.Dbi(record.ready->slot);
+  std::size_t before = 0, after = 0;
+  for (const Change& change : changes) {
+    const auto stored = txn->Get(dbi, change.key);
+    if (stored.ok() && stored->has_value()) before += (*stored)->size();
+    if (change.entry) after += change.entry->value.size() + kEntryOverheadBytes;
+  }
+  return after < before;
 }
 
 // --- parts of transactions ----------------------------------------------------------------------
@@ -347,19 +340,25 @@ Status Writer::Apply(const Collection& collection, std::span<const Change> chang
   RETURN_IF_ERROR(ValidateChanges(collection, changes));
   const auto found = impl_->copies.find(collection);
   const bool swaps = found != impl_->copies.end() && found->second.loading.has_value();
-  Notice notice{.dataset = collection.dataset};
+  Notice notice;
   Notice* const wanted = !swaps && impl_->listener.Wants() ? &notice : nullptr;
-  const Status status =
-      impl_->Transact(collection, swaps ? Impl::Kind::kLayout : Impl::Kind::kEntries,
-                      [&](WriteTxn& txn, CopyRecord& record) -> Status {
-                        RETURN_IF_ERROR(impl_->EditCut(txn, record, changes, wanted));
-                        (swaps ? record.loading : record.ready)->at = cursor;
-                        if (!swaps) return OkStatus();
-                        RETURN_IF_ERROR(impl_->Drop(txn, record.ready));
-                        record.ready = std::exchange(record.loading, std::nullopt);
-                        return OkStatus();
-                      });
+  const auto body = [&](WriteTxn& txn, CopyRecord& record) -> Status {
+    notice = {.dataset = collection.dataset};
+    RETURN_IF_ERROR(impl_->EditCut(txn, record, changes, wanted));
+    (swaps ? record.loading : record.ready)->at = cursor;
+    if (!swaps) return OkStatus();
+    RETURN_IF_ERROR(impl_->Drop(txn, record.ready));
+    record.ready = std::exchange(record.loading, std::nullopt);
+    return OkStatus();
+  };
+  const auto kind = swaps ? Impl::Kind::kLayout : Impl::Kind::kEntries;
+  Status status = impl_->Transact(collection, kind, body);
+  if (status.code() == StatusCode::kResourceExhausted && !swaps &&
+      impl_->Shrinks(found->second, changes) && impl_->environment.reserve.Release()) {
+    status = impl_->Transact(collection, kind, body);
+  }
   if (!status.ok()) return status;
+  impl_->environment.reserve.Hold();  // if it was given away; without room, at a later cut
   // Who began to listen while this was written may have read the state before it.
   const bool untold = wanted == nullptr && !changes.empty() && impl_->listener.Wants();
   if (swaps || untold) impl_->listener.OnReplaced(collection.dataset);

@@ -50,6 +50,7 @@ struct Writer::Impl {
   void Committed(Kind kind);
   common::Status Failed(common::Status status, const CopyRecord& record);
   common::Status CommitNothing();
+  bool Shrinks(const CopyRecord& record, std::span<const Change> changes) const;
   void ForgetFaults(const CopyRecord& before, const CopyRecord& after);
 
   common::StatusOr<std::uint32_t> FreeSlot();

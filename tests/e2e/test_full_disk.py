@@ -67,7 +67,9 @@ def test_full_control_plane(world, small_disk):
     eventually(lambda: web.get("prices/again") == "1")
 
 
-def test_full_agent_serves_and_recovers(world, small_disk):
+# Sizes that leave other rests of the disk: with a reserve for removals missing, most got stuck.
+@pytest.mark.parametrize("size", [9_000, 20_000, 61_000, 100_000])
+def test_full_agent_serves_and_recovers(world, small_disk, size):
     cp = world.control_plane()
     cp.declare(dataset("prices", "shop"), subscription("w", "web", "prices"))
     cp.start()
@@ -76,12 +78,12 @@ def test_full_agent_serves_and_recovers(world, small_disk):
     web = world.agent("web", cp, **where).start().wait_synced("prices")
     owner.set("prices/000", "kept")
     eventually(lambda: web.redis().get("prices/000") == "kept")
-    for i in range(1, 120):
-        owner.set(f"prices/{i:03}", "x" * 100_000)
+    keys = [f"prices/{i:03}" for i in range(1, 12_000_000 // size)]
+    for key in keys:
+        owner.set(key, "x" * size)
     eventually(lambda: any("full" in line.lower() or "space" in line.lower()
                            for line in web.tail(60).splitlines()), "the agent to say it is full")
     assert web.redis().get("prices/000") == "kept"
-    keys = [f"prices/{i:03}" for i in range(1, 120)]
     owner.delete(*keys)
     owner.set("prices/000", "newer")
     eventually(lambda: web.redis().get("prices/000") == "newer", seconds=60)
