@@ -217,7 +217,7 @@ void SyncCore::OnResponse(std::shared_ptr<const std::string> bytes) {
   } else if (view.type_url == common::kDatasetStateType) {
     OnStates(view);
   } else if (view.type_url == common::kEntryType) {
-    OnEntries(view, std::move(bytes));
+    OnEntries(view, bytes);  // not moved: `view` points into it, here as well
   } else {
     Respond(view.type_url, {.nonce = std::string(view.nonce), .error = {}});  // never asked for
   }
