@@ -33,6 +33,7 @@ BANNED = [
     (r"\bstd::(regex|async)\b", PRODUCT, set(), "slow, or a thread nobody owns"),
     (r"(?<![\w./])/(?:work|root|home)/\w", ("",), {"tests/tidy/tidy.py"},
      "names a path of one machine"),
+    (r"(?m)^(?:<{7}|>{7}) ", ("",), set(), "a merge left this behind"),
 ]
 
 
