@@ -16,6 +16,19 @@ if(TRIBUTARY_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)  # coverage for the fuzz targets
 endif()
 
+# Each test_*.py of this folder as one ctest test `<kind>.<name>`, against the programs just built.
+function(pytest_files kind)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/test_*.py)
+  foreach(file ${files})
+    get_filename_component(name ${file} NAME_WE)
+    string(REPLACE "test_" "${kind}." name ${name})
+    add_test(NAME ${name}
+             COMMAND /usr/bin/python3 -B -m pytest -q -p no:cacheprovider --tb=short ${file})
+    set_tests_properties(${name} PROPERTIES
+      LABELS e2e TIMEOUT 300 ENVIRONMENT "TRIBUTARY_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  endforeach()
+endfunction()
+
 function(module name)
   cmake_parse_arguments(M "" "" "SOURCES;TESTS;DEPS;TEST_DEPS;LABELS" ${ARGN})
   if(M_SOURCES)

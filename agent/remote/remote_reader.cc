@@ -65,13 +65,13 @@ RemoteReader::RemoteReader(RemoteReaderOptions options, const common::Clock& clo
       log_(log),
       reach_limiter_(clock),
       queue_(std::random_device()()),
-      mailbox_(std::make_shared<common::Mailbox<Event>>(kMailboxMax)) {
+      mailbox_(kMailboxMax) {
   CHECK(!options_.control_planes.empty());
   thread_ = common::Thread("remote", [this] { Run(); });
 }
 
 RemoteReader::~RemoteReader() {
-  mailbox_->Close();
+  mailbox_.Close();
   thread_.Join();
 }
 
@@ -80,7 +80,7 @@ void RemoteReader::Read(std::vector<ReadQuestion> questions) {
   std::vector<std::function<void(ReadAnswer)>> asked;
   asked.reserve(questions.size());
   for (const ReadQuestion& question : questions) asked.push_back(question.done);
-  if (mailbox_->Post(std::move(questions))) return;
+  if (mailbox_.Post(std::move(questions))) return;
   for (const auto& done : asked) {
     done({.status = common::Error(common::StatusCode::kUnavailable,
                                   "too many reads wait, or the agent is shutting down"),
@@ -100,14 +100,14 @@ void RemoteReader::PublishTotals() {
 
 void RemoteReader::Run() {
   MonotonicTime next = clock_.Now() + kIdle;
-  while (!mailbox_->closed()) {
-    for (Event& event : mailbox_->WaitAll(next - clock_.Now())) {
+  while (!mailbox_.closed()) {
+    for (Event& event : mailbox_.WaitAll(next - clock_.Now())) {
       std::visit([this](auto& what) { Handle(what); }, event);
     }
     next = Step();
     PublishTotals();
   }
-  for (Event& event : mailbox_->TakeAll()) {
+  for (Event& event : mailbox_.TakeAll()) {
     if (auto* questions = std::get_if<Questions>(&event)) Handle(*questions);
   }
   queue_.Abandon();
@@ -154,8 +154,8 @@ void RemoteReader::Start(const ReadQueue::Call& call) {
   request.set_dataset(call.dataset);
   for (const std::string& key : call.keys) request.add_keys(key);
   const auto left = std::chrono::ceil<common::Millis>(call.deadline - clock_.Now());
-  auto done = [mailbox = mailbox_, id = call.id](common::StatusOr<std::string> response) {
-    static_cast<void>(mailbox->Post(Ended{id, std::move(response)}));
+  auto done = [this, id = call.id](common::StatusOr<std::string> response) {
+    static_cast<void>(mailbox_.Post(Ended{id, std::move(response)}));
   };
   UnderWay& under_way = calls_[call.id];
   under_way.channel = channel_;

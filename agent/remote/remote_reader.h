@@ -62,8 +62,7 @@ class RemoteReader final : public ReadPort {
   common::Log& log_;
   common::LogLimiter reach_limiter_;
   ReadQueue queue_;
-  // Shared with the calls' callbacks, which may outlive this object by a moment.
-  const std::shared_ptr<common::Mailbox<Event>> mailbox_;
+  common::Mailbox<Event> mailbox_;
 
   std::shared_ptr<grpc::Channel> channel_;  // null: to be dialled
   std::size_t next_address_ = 0;
