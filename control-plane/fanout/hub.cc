@@ -269,8 +269,6 @@ CopyRow RowOf(const ClientStream& stream, const CollectionFeed& feed, Revision h
   return row;
 }
 
-}  // namespace
-
 // How long ago the oldest change behind `revision` was committed; 0: there is none.
 std::int64_t LagMillis(const View& view, const DatasetState& state, const CollectionFeed& feed,
                        Revision revision, std::int64_t now_ms) {
@@ -286,6 +284,8 @@ std::int64_t LagMillis(const View& view, const DatasetState& state, const Collec
       });
   return scanned.ok() ? lag_ms : 0;
 }
+
+}  // namespace
 
 HubStatus Hub::Status() const {
   HubStatus status;
