@@ -1,8 +1,8 @@
 #include "common/delta_codec.h"
 
-#include "common/limits.h"
 #include "common/names.h"
 #include "common/wire.h"
+#include "common/xds_limits.h"
 
 namespace common {
 namespace {
@@ -19,16 +19,15 @@ enum RequestField : std::uint32_t {
   kLocatorsSubscribe = 8,
   kLocatorsUnsubscribe = 9,
 };
-// Field numbers of DeltaDiscoveryResponse.
-enum ResponseField : std::uint32_t {
-  kSystemVersion = 1,
-  kResources = 2,
-  kResponseType = 4,
-  kResponseNonce = 5,
-  kRemoved = 6,
-  kControlPlane = 7,
-  kRemovedNames = 8,
-  kResourceErrors = 9,
+// Field numbers of DiscoveryRequest.
+enum SotwRequestField : std::uint32_t {
+  kSotwVersion = 1,
+  kSotwNode = 2,
+  kSotwNames = 3,
+  kSotwType = 4,
+  kSotwNonce = 5,
+  kSotwErrorDetail = 6,
+  kSotwLocators = 7,
 };
 // Field numbers of core.Node.
 enum NodeField : std::uint32_t {
@@ -48,12 +47,30 @@ Status CopyText(std::string_view what, std::string_view bytes, std::string& out)
   return OkStatus();
 }
 
+Status CheckSize(std::string_view what, std::size_t bytes, std::size_t bytes_max) {
+  if (bytes <= bytes_max) return OkStatus();
+  return InvalidArgument("{} of {} bytes, at most {} are allowed", what, bytes, bytes_max);
+}
+
+Status CopyShortText(std::string_view what, std::string_view bytes, std::string& out) {
+  RETURN_IF_ERROR(CheckSize(what, bytes.size(), kResourceNameBytesMax));
+  return CopyText(what, bytes, out);
+}
+
 Status AddName(std::string_view what, std::string_view bytes, std::vector<std::string>& names) {
-  if (bytes.size() > kResourceNameBytesMax) {
-    return InvalidArgument("{} of {} bytes, at most {} are allowed", what, bytes.size(),
-                           kResourceNameBytesMax);
+  if (names.size() >= kExplicitNamesPerStreamMax) {
+    return Error(StatusCode::kResourceExhausted,
+                 "{} holds more than {} names: subscribe to a collection, or use a further stream",
+                 what, kExplicitNamesPerStreamMax);
   }
-  return CopyText(what, bytes, names.emplace_back());
+  return CopyShortText(what, bytes, names.emplace_back());
+}
+
+Status AddFeature(std::string_view bytes, std::vector<std::string>& features) {
+  if (features.size() >= kClientFeaturesMax) {
+    return InvalidArgument("node.client_features holds more than {} features", kClientFeaturesMax);
+  }
+  return CopyShortText("node.client_features", bytes, features.emplace_back());
 }
 
 // The value of `name` in a google.protobuf.Struct, if it is a string.
@@ -75,46 +92,40 @@ std::string StructString(std::string_view bytes, std::string_view name) {
 }
 
 Status DecodeNode(std::string_view bytes, NodeInfo& node) {
+  RETURN_IF_ERROR(CheckSize("node", bytes.size(), kNodeBytesMax));
   WireReader in(bytes);
   while (in.Next()) {
     if (!in.is_bytes()) continue;
-    if (in.field() == kNodeId) RETURN_IF_ERROR(CopyText("node.id", in.bytes(), node.id));
+    if (in.field() == kNodeId) RETURN_IF_ERROR(CopyShortText("node.id", in.bytes(), node.id));
     if (in.field() == kNodeCluster) {
-      RETURN_IF_ERROR(CopyText("node.cluster", in.bytes(), node.cluster));
+      RETURN_IF_ERROR(CopyShortText("node.cluster", in.bytes(), node.cluster));
     }
     if (in.field() == kNodeUserAgent) {
-      RETURN_IF_ERROR(CopyText("node.user_agent_name", in.bytes(), node.user_agent));
+      RETURN_IF_ERROR(CopyShortText("node.user_agent_name", in.bytes(), node.user_agent));
     }
-    if (in.field() == kNodeFeatures) {
-      RETURN_IF_ERROR(CopyText("node.client_features", in.bytes(), node.features.emplace_back()));
-    }
+    if (in.field() == kNodeFeatures) RETURN_IF_ERROR(AddFeature(in.bytes(), node.features));
     if (in.field() == kNodeMetadata) node.instance = StructString(in.bytes(), kInstanceKey);
   }
   return in.ok() ? OkStatus() : Malformed("node");
 }
 
-Status DecodeMapEntry(std::string_view bytes, DeltaRequest& request) {
-  auto& [name, version] = request.initial_versions.emplace_back();
+Status DecodeMapEntry(std::string_view bytes, const OnInitialVersion& visit) {
+  std::string_view name;
+  std::string_view version;
   WireReader in(bytes);
   while (in.Next()) {
-    if (in.field() == 1 && in.is_bytes()) {
-      RETURN_IF_ERROR(CopyText("initial_resource_versions name", in.bytes(), name));
-    }
-    if (in.field() == 2 && in.is_bytes()) {
-      RETURN_IF_ERROR(CopyText("initial_resource_versions version", in.bytes(), version));
-    }
+    if (in.field() == 1 && in.is_bytes()) name = in.bytes();
+    if (in.field() == 2 && in.is_bytes()) version = in.bytes();
   }
-  return in.ok() ? OkStatus() : Malformed("initial_resource_versions");
-}
-
-// google.rpc.Status
-Status DecodeError(std::string_view bytes, int& code, std::string_view& message) {
-  WireReader in(bytes);
-  while (in.Next()) {
-    if (in.field() == 1 && in.is_varint()) code = static_cast<int>(in.varint());
-    if (in.field() == 2 && in.is_bytes()) message = in.bytes();
+  if (!in.ok()) return Malformed("initial_resource_versions");
+  if (!IsUtf8(name) || !IsUtf8(version)) {
+    return InvalidArgument("initial_resource_versions is not UTF-8");
   }
-  return in.ok() ? OkStatus() : Malformed("error_detail");
+  RETURN_IF_ERROR(CheckSize("initial_resource_versions name", name.size(), kResourceNameBytesMax));
+  RETURN_IF_ERROR(
+      CheckSize("initial_resource_versions version", version.size(), kResourceNameBytesMax));
+  visit(name, version);
+  return OkStatus();
 }
 
 // A ResourceLocator; dynamic parameters are not supported and refused by name.
@@ -130,102 +141,59 @@ Status AddLocator(std::string_view bytes, std::vector<std::string>& names) {
   return AddName("resource locator name", name, names);
 }
 
-Status DecodeRequestField(const WireReader& in, DeltaRequest& request) {
+Status SetError(std::string_view bytes, DeltaRequest& request) {
+  std::string_view message;
+  ErrorDetail& error = request.error.emplace();
+  RETURN_IF_ERROR(DecodeRpcStatus(bytes, error.code, message));
+  return CopyText("error_detail.message", message, error.message);
+}
+
+NodeInfo& NodeOf(DeltaRequest& request) {
+  return request.node ? *request.node : request.node.emplace();
+}
+
+Status DecodeSotwField(const WireReader& in, DeltaRequest& request) {
+  switch (in.field()) {
+    case kSotwVersion:
+      return CopyShortText("version_info", in.bytes(), request.version_info);
+    case kSotwNode:
+      return DecodeNode(in.bytes(), NodeOf(request));
+    case kSotwNames:
+      return AddName("resource_names", in.bytes(), request.subscribe);
+    case kSotwType:
+      return CopyShortText("type_url", in.bytes(), request.type_url);
+    case kSotwNonce:
+      return CopyText("response_nonce", in.bytes(), request.nonce);
+    case kSotwErrorDetail:
+      return SetError(in.bytes(), request);
+    case kSotwLocators:
+      return AddLocator(in.bytes(), request.subscribe);
+    default:
+      return OkStatus();
+  }
+}
+
+Status DecodeRequestField(const WireReader& in, const OnInitialVersion& visit,
+                          DeltaRequest& request) {
   switch (in.field()) {
     case kRequestNode:
-      return DecodeNode(in.bytes(), request.node ? *request.node : request.node.emplace());
+      return DecodeNode(in.bytes(), NodeOf(request));
     case kRequestType:
-      return CopyText("type_url", in.bytes(), request.type_url);
+      return CopyShortText("type_url", in.bytes(), request.type_url);
     case kSubscribe:
       return AddName("resource_names_subscribe", in.bytes(), request.subscribe);
     case kUnsubscribe:
       return AddName("resource_names_unsubscribe", in.bytes(), request.unsubscribe);
     case kInitialVersions:
-      return DecodeMapEntry(in.bytes(), request);
+      return DecodeMapEntry(in.bytes(), visit);
     case kRequestNonce:
       return CopyText("response_nonce", in.bytes(), request.nonce);
     case kLocatorsSubscribe:
       return AddLocator(in.bytes(), request.subscribe);
     case kLocatorsUnsubscribe:
       return AddLocator(in.bytes(), request.unsubscribe);
-    case kErrorDetail: {
-      std::string_view message;
-      ErrorDetail& error = request.error.emplace();
-      RETURN_IF_ERROR(DecodeError(in.bytes(), error.code, message));
-      return CopyText("error_detail.message", message, error.message);
-    }
-    default:
-      return OkStatus();
-  }
-}
-
-Status DecodeAny(std::string_view bytes, ResourceView& resource) {
-  WireReader in(bytes);
-  while (in.Next()) {
-    if (in.field() == 1 && in.is_bytes()) resource.type_url = in.bytes();
-    if (in.field() == 2 && in.is_bytes()) resource.payload = in.bytes();
-  }
-  return in.ok() ? OkStatus() : Malformed("Any in a resource");
-}
-
-std::string_view NameOfResourceName(std::string_view bytes) {
-  for (WireReader in(bytes); in.Next();) {
-    if (in.field() == 1 && in.is_bytes()) return in.bytes();
-  }
-  return {};
-}
-
-Status DecodeResource(std::string_view bytes, ResourceView& resource) {
-  WireReader in(bytes);
-  while (in.Next()) {
-    if (!in.is_bytes()) continue;
-    if (in.field() == 1) resource.version = in.bytes();
-    if (in.field() == 2) {
-      resource.has_resource = true;
-      RETURN_IF_ERROR(DecodeAny(in.bytes(), resource));
-    }
-    if (in.field() == 3) resource.name = in.bytes();
-    if (in.field() == 6) resource.has_ttl = true;
-    if (in.field() == 8) resource.name = NameOfResourceName(in.bytes());
-  }
-  return in.ok() ? OkStatus() : Malformed("resource");
-}
-
-Status DecodeResourceError(std::string_view bytes, ResourceErrorView& error) {
-  WireReader in(bytes);
-  while (in.Next()) {
-    if (in.field() == 1 && in.is_bytes()) error.name = NameOfResourceName(in.bytes());
-    if (in.field() == 2 && in.is_bytes()) {
-      RETURN_IF_ERROR(DecodeError(in.bytes(), error.code, error.message));
-    }
-  }
-  return in.ok() ? OkStatus() : Malformed("resource error");
-}
-
-Status DecodeResponseField(const WireReader& in, DeltaResponseView& response) {
-  switch (in.field()) {
-    case kSystemVersion:
-      response.system_version = in.bytes();
-      return OkStatus();
-    case kResources:
-      return DecodeResource(in.bytes(), response.resources.emplace_back());
-    case kResponseType:
-      response.type_url = in.bytes();
-      return OkStatus();
-    case kResponseNonce:
-      response.nonce = in.bytes();
-      return OkStatus();
-    case kRemoved:
-      response.removed.push_back(in.bytes());
-      return OkStatus();
-    case kControlPlane:
-      response.control_plane = NameOfResourceName(in.bytes());  // ControlPlane{1 identifier}
-      return OkStatus();
-    case kRemovedNames:
-      response.removed.push_back(NameOfResourceName(in.bytes()));
-      return OkStatus();
-    case kResourceErrors:
-      return DecodeResourceError(in.bytes(), response.errors.emplace_back());
+    case kErrorDetail:
+      return SetError(in.bytes(), request);
     default:
       return OkStatus();
   }
@@ -250,13 +218,6 @@ std::string EncodeNode(const NodeInfo& node) {
   return out;
 }
 
-std::string EncodeError(const ErrorDetail& error) {
-  std::string out;
-  if (error.code != 0) AppendVarintField(1, static_cast<std::uint64_t>(error.code), out);
-  if (!error.message.empty()) AppendBytesField(2, error.message, out);
-  return out;
-}
-
 }  // namespace
 
 std::string EncodeDeltaRequest(const DeltaRequest& request) {
@@ -272,56 +233,42 @@ std::string EncodeDeltaRequest(const DeltaRequest& request) {
     AppendBytesField(kInitialVersions, pair, out);
   }
   if (!request.nonce.empty()) AppendBytesField(kRequestNonce, request.nonce, out);
-  if (request.error) AppendBytesField(kErrorDetail, EncodeError(*request.error), out);
+  if (request.error) AppendBytesField(kErrorDetail, EncodeRpcStatus(*request.error), out);
   return out;
 }
 
-StatusOr<DeltaRequest> DecodeDeltaRequest(std::string_view bytes) {
+StatusOr<DeltaRequest> DecodeDeltaRequest(std::string_view bytes, const OnInitialVersion& visit) {
   DeltaRequest request;
   WireReader in(bytes);
   while (in.Next()) {
     if (in.field() > kLocatorsUnsubscribe) continue;
     if (!in.is_bytes()) return Malformed("DeltaDiscoveryRequest: a field has the wrong wire type");
-    RETURN_IF_ERROR(DecodeRequestField(in, request));
+    RETURN_IF_ERROR(DecodeRequestField(in, visit, request));
   }
   if (!in.ok()) return Malformed("DeltaDiscoveryRequest");
   return request;
 }
 
-Status DecodeDeltaResponse(std::string_view bytes, DeltaResponseView& response) {
-  response.type_url = response.nonce = response.system_version = response.control_plane = {};
-  response.resources.clear();
-  response.removed.clear();
-  response.errors.clear();
+StatusOr<DeltaRequest> DecodeDeltaRequest(std::string_view bytes) {
+  std::vector<std::pair<std::string, std::string>> versions;
+  ASSIGN_OR_RETURN(DeltaRequest request,
+                   DecodeDeltaRequest(bytes, [&](std::string_view name, std::string_view version) {
+                     versions.emplace_back(name, version);
+                   }));
+  request.initial_versions = std::move(versions);
+  return request;
+}
+
+StatusOr<DeltaRequest> DecodeSotwRequest(std::string_view bytes) {
+  DeltaRequest request;
   WireReader in(bytes);
   while (in.Next()) {
-    if (in.field() > kResourceErrors) continue;
-    if (!in.is_bytes()) return Malformed("DeltaDiscoveryResponse: a field has the wrong wire type");
-    RETURN_IF_ERROR(DecodeResponseField(in, response));
+    if (in.field() > kSotwLocators) continue;
+    if (!in.is_bytes()) return Malformed("DiscoveryRequest: a field has the wrong wire type");
+    RETURN_IF_ERROR(DecodeSotwField(in, request));
   }
-  return in.ok() ? OkStatus() : Malformed("DeltaDiscoveryResponse");
-}
-
-void AppendResponseTrailer(std::string_view type_url, std::string_view system_version,
-                           std::string_view nonce, std::string_view control_plane,
-                           std::string& out) {
-  if (!system_version.empty()) AppendBytesField(kSystemVersion, system_version, out);
-  AppendBytesField(kResponseType, type_url, out);
-  if (!control_plane.empty()) {
-    std::string message;
-    AppendBytesField(1, control_plane, message);
-    AppendBytesField(kControlPlane, message, out);
-  }
-  AppendBytesField(kResponseNonce, nonce, out);
-}
-
-void AppendResourceErrorField(std::string_view name, const ErrorDetail& error, std::string& out) {
-  std::string resource_name;
-  AppendBytesField(1, name, resource_name);
-  std::string message;
-  AppendBytesField(1, resource_name, message);
-  AppendBytesField(2, EncodeError(error), message);
-  AppendBytesField(kResourceErrors, message, out);
+  if (!in.ok()) return Malformed("DiscoveryRequest");
+  return request;
 }
 
 }  // namespace common

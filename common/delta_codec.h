@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,10 @@ struct ErrorDetail {
   int code = 0;  // google.rpc.Code
   std::string message;
 };
+
+// google.rpc.Status
+std::string EncodeRpcStatus(const ErrorDetail& error);
+Status DecodeRpcStatus(std::string_view bytes, int& code, std::string_view& message);
 
 struct NodeInfo {
   std::string id;
@@ -37,11 +42,18 @@ struct DeltaRequest {
   std::vector<std::pair<std::string, std::string>> initial_versions;  // name → version
   std::string nonce;
   std::optional<ErrorDetail> error;  // present: a NACK
+  std::string version_info;          // state of the world only
 };
 
 std::string EncodeDeltaRequest(const DeltaRequest& request);
-// INVALID_ARGUMENT names what is malformed. Unknown fields are ignored.
+// INVALID_ARGUMENT names what is malformed, RESOURCE_EXHAUSTED the limit that is passed. Unknown
+// fields are ignored.
 StatusOr<DeltaRequest> DecodeDeltaRequest(std::string_view bytes);
+// As above, but hands over each initial version, as views into `bytes`, instead of collecting them.
+using OnInitialVersion = std::function<void(std::string_view name, std::string_view version)>;
+StatusOr<DeltaRequest> DecodeDeltaRequest(std::string_view bytes, const OnInitialVersion& visit);
+// A DiscoveryRequest of the state-of-the-world variant: `subscribe` holds all that is wanted.
+StatusOr<DeltaRequest> DecodeSotwRequest(std::string_view bytes);
 
 struct ResourceView {
   std::string_view name;

@@ -23,10 +23,16 @@ using common::StatusCode;
 
 constexpr std::chrono::seconds kDrainTimeout{5};
 
-void SetLimits(grpc::ServerBuilder& builder) {
+void SetLimits(const Options& options, grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(common::kRequestBytesMax));
   // A port in use must be an error, not shared between two processes.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  if (options.max_connection_age.count() > 0) {
+    // gRPC spreads the age by a tenth either way, so that connections do not end together.
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+                               static_cast<int>(options.max_connection_age.count()));
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, 10'000);
+  }
   // Peers that vanish are noticed; agents may ping as often as every 5 s.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
@@ -95,7 +101,10 @@ common::Status App::ReadManifests() {
 
 common::Status App::Serve() {
   ASSIGN_OR_RETURN(const auto credentials, MakeCredentials(options_));
-  discovery_.emplace(DiscoveryOptions{.trust = trust_}, *hub_);
+  discovery_.emplace(DiscoveryOptions{.trust = trust_,
+                                      .streams_per_second = options_.stream_rate,
+                                      .streams_burst = options_.stream_burst},
+                     clock_, *hub_);
   publish_.emplace(trust_, *committer_, *store_, clock_, log_, metrics_);
   reader_.emplace(trust_, *store_, clock_);
   admin_.emplace(trust_, AdminRights(!options_.insecure, options_.admin_services), clock_, *store_,
@@ -103,7 +112,7 @@ common::Status App::Serve() {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  SetLimits(builder);
+  SetLimits(options_, builder);
   int port = 0;
   builder.AddListeningPort(options_.listen, credentials, &port);
   builder.RegisterService(&*discovery_);
@@ -146,6 +155,7 @@ void App::Drain() {
   log_.Info("draining");
   serving_ = false;
   if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(false);
+  discovery_->StopAccepting();
   publish_->Drain();
   hub_->Drain();
   manifests_.reset();

@@ -69,6 +69,13 @@ std::vector<common::Option> OptionTable(Options& o) {
        "HTTP for operators: probes, metrics, pages",
        {},
        CheckHttpAddress},
+      {"Network", "stream-rate", &o.stream_rate, "N",
+       "New xDS streams taken a second, so that reconnecting agents do not come all at once; 0: "
+       "any"},
+      {"Network", "stream-burst", &o.stream_burst, "N", "New xDS streams taken at once"},
+      {"Network", "max-connection-age", &o.max_connection_age, "DURATION",
+       "End connections after about this long, so that agents spread over control planes; 0: "
+       "never"},
       {"Security", "tls-cert", &o.tls_cert, "FILE",
        "PEM certificate chain of this server; read again when it changes"},
       {"Security", "tls-key", &o.tls_key, "FILE", "PEM key of the certificate"},
@@ -122,6 +129,11 @@ Status CheckOptions(const Options& options) {
     return InvalidArgument("--tombstone-retention must be at least 1s");
   }
   if (options.tombstones_max < 1) return InvalidArgument("--tombstones-max must be at least 1");
+  if (options.max_connection_age.count() != 0 &&
+      (options.max_connection_age < std::chrono::seconds(1) ||
+       options.max_connection_age > std::chrono::hours(24 * 20))) {
+    return InvalidArgument("--max-connection-age must be 0 or between 1s and 480h");
+  }
   if (options.data_dir.empty()) return InvalidArgument("--data-dir must not be empty");
   return common::OkStatus();
 }

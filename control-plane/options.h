@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@ namespace cp {
 struct Options {
   std::string listen = "127.0.0.1:18000";
   std::string admin = "127.0.0.1:9902";
+  std::uint64_t stream_rate = 500;  // new xDS streams a second; 0: no limit
+  std::uint64_t stream_burst = 1000;
+  std::chrono::milliseconds max_connection_age{0};  // 0: no limit
   std::string data_dir = "./tributary-data";
   common::ByteSize max_map_size{64ULL << 30};  // address space, not memory
   std::string manifests;                       // empty: none

@@ -33,6 +33,7 @@ struct SentResponse {
   common::Collection collection = {};        // of a collection's response; dataset empty otherwise
   std::optional<Revision> complete_to = {};  // the cursor that this response completes
   SharedBytes body = {};  // of a collection's response to a client without markers
+  int halvings = 0;       // of a response that answers rejected names again
 };
 
 class AckWindow {

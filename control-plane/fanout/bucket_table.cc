@@ -6,16 +6,17 @@
 
 namespace cp {
 
-common::Status BucketTable::Step(const CollectionView& source) {
+common::Status BucketTable::Step(const CollectionView& source, std::size_t& scans_left) {
   if (complete_) return common::OkStatus();
-  std::size_t left = kStepEntries;
   bool reached_end = true;
   RETURN_IF_ERROR(source.view.ScanEntries(
       source.state.id, source.collection.prefix, after_, [&](const Stored& stored) {
+        reached_end = scans_left > 0;
+        if (!reached_end) return false;
+        --scans_left;
         digests_.Add(stored.key, stored.version, common::EntryOfResource(stored.resource).value);
         after_.assign(stored.key);
-        reached_end = --left > 0;
-        return reached_end;
+        return true;
       }));
   complete_ = reached_end;
   return common::OkStatus();

@@ -20,14 +20,12 @@ namespace cp {
 
 class BucketTable {
  public:
-  // Entries read in one step: a few milliseconds.
-  static constexpr std::size_t kStepEntries = 10'000;
-
   explicit BucketTable(const DatasetState& state)
       : digests_(common::BucketCountFor(state.entries)), from_(state.head) {}
 
-  // No effect on a complete table.
-  common::Status Step(const CollectionView& source);
+  // Looks at no more than `scans_left` entries and takes them from it. No effect on a complete
+  // table.
+  common::Status Step(const CollectionView& source, std::size_t& scans_left);
 
   bool complete() const { return complete_; }
   Revision from() const { return from_; }

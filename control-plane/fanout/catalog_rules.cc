@@ -11,11 +11,14 @@ namespace {
 using Why = NameQueue::Why;
 
 // The client holds what it says it holds, and need not be told again.
-void TakeVersions(const Subscription::Change& change, const InitialVersions& versions,
-                  Channel& channel) {
+void TakeVersions(const Subscription::Change& change, InitialVersions& versions, Channel& channel) {
   if (!change.first) return;
-  for (const auto& [name, version] : versions) channel.known[std::string(name)] = version;
-  for (const auto& [name, version] : versions) channel.queue.Add(std::string(name), Why::kChanged);
+  KnownVersions& held = versions.others();
+  for (auto offset = held.Peek(); offset; held.Pop(), offset = held.Peek()) {
+    const VersionText::Pair pair = held.At(*offset);
+    channel.known[std::string(pair.name)] = pair.version;
+    channel.queue.Add(std::string(pair.name), Why::kChanged);
+  }
 }
 
 void QueueAsked(const Subscription::Change& change, Channel& channel) {
@@ -54,7 +57,7 @@ std::string StatePayload(const common::Dataset& declared, const DatasetState& st
   out.set_digest(BigEndian(state.digest));
   out.set_owner(declared.owner);
   out.set_max_value_bytes(declared.max_value_bytes);
-  out.set_server_time_ms(context.now_ms);
+  out.set_server_time_ms(context.unix_ms);
   return out.SerializeAsString();
 }
 
@@ -142,7 +145,7 @@ void StateRules::Leave(WatchIndex& watches) {
 }
 
 common::Status StateRules::OnSubscribe(const Subscription::Change& change,
-                                       const InitialVersions& versions, const Context& context) {
+                                       InitialVersions& versions, const Context& context) {
   TakeVersions(change, versions, channel_);
   QueueAsked(change, channel_);
   AddWatches(change, context.watches);
@@ -153,12 +156,21 @@ common::Status StateRules::OnSubscribe(const Subscription::Change& change,
   }
   if (change.wildcard_asked) {
     channel_.owes_answer = true;
-    for (const auto& [name, declared] : context.catalog.datasets) {
-      channel_.queue.Add(common::DatasetStateName(name),
-                         change.first ? Why::kChanged : Why::kAsked);
+    for (const std::string& name : Members(context)) {
+      channel_.queue.Add(name, change.first ? Why::kChanged : Why::kAsked);
     }
   }
   return common::OkStatus();
+}
+
+std::vector<std::string> StateRules::Members(const Context& context) const {
+  std::vector<std::string> names;
+  if (!channel_.subscription.wildcard()) return names;
+  for (const auto& [name, declared] : context.catalog.datasets) {
+    if (!context.catalog.CheckMayConsume(client_.service, name).ok()) continue;
+    names.push_back(common::DatasetStateName(name));
+  }
+  return names;
 }
 
 common::StatusOr<NamedAnswer> StateRules::Resolve(std::string_view name, const Context& context) {
@@ -207,18 +219,17 @@ bool SubscriptionRules::Covers(std::string_view name) const {
   return wanted.wildcard() || wanted.Contains(glob_) || wanted.Contains(name);
 }
 
-std::size_t SubscriptionRules::QueueMembers(NameQueue::Why why, const Catalog& catalog) {
-  const std::vector<const common::Subscription*> members = catalog.SubscriptionsOf(client_.service);
-  for (const common::Subscription* member : members) {
-    const std::string name = common::SubscriptionName(client_.service, member->name);
-    if (Covers(name)) channel_.queue.Add(name, why);
+std::vector<std::string> SubscriptionRules::Members(const Context& context) const {
+  std::vector<std::string> names;
+  for (const common::Subscription* member : context.catalog.SubscriptionsOf(client_.service)) {
+    std::string name = common::SubscriptionName(client_.service, member->name);
+    if (Covers(name)) names.push_back(std::move(name));
   }
-  return members.size();
+  return names;
 }
 
 common::Status SubscriptionRules::OnSubscribe(const Subscription::Change& change,
-                                              const InitialVersions& versions,
-                                              const Context& context) {
+                                              InitialVersions& versions, const Context& context) {
   TakeVersions(change, versions, channel_);
   QueueAsked(change, channel_);
   if (change.wildcard_dropped || !change.dropped.empty()) {
@@ -227,7 +238,9 @@ common::Status SubscriptionRules::OnSubscribe(const Subscription::Change& change
   const bool glob_asked = std::ranges::find(change.asked, glob_) != change.asked.end();
   if (!glob_asked && !change.wildcard_asked) return common::OkStatus();
   channel_.owes_answer = true;
-  QueueMembers(change.first ? Why::kChanged : Why::kAsked, context.catalog);
+  for (const std::string& name : Members(context)) {
+    channel_.queue.Add(name, change.first ? Why::kChanged : Why::kAsked);
+  }
   return common::OkStatus();
 }
 
@@ -258,14 +271,14 @@ bool SubscriptionRules::IsNews(std::string_view name, const NamedAnswer& answer)
 common::Status SubscriptionRules::OnCatalog(const CatalogChanges& changes, const Context& context) {
   if (!changes.services.contains(client_.service)) return common::OkStatus();
   for (const auto& [name, version] : channel_.known) channel_.queue.Add(name, Why::kChanged);
-  QueueMembers(Why::kChanged, context.catalog);
+  for (const std::string& name : Members(context)) channel_.queue.Add(name, Why::kChanged);
   return common::OkStatus();
 }
 
 // --- unknown ----------------------------------------------------------------------------------
 
 common::Status UnknownRules::OnSubscribe(const Subscription::Change& change,
-                                         const InitialVersions& versions, const Context&) {
+                                         InitialVersions& versions, const Context&) {
   TakeVersions(change, versions, channel_);
   channel_.known.clear();
   QueueAsked(change, channel_);

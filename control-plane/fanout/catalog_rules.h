@@ -14,7 +14,7 @@ class StateRules final : public TypeRules {
  public:
   StateRules(const Client& client, Channel& channel) : client_(client), channel_(channel) {}
 
-  common::Status OnSubscribe(const Subscription::Change& change, const InitialVersions& versions,
+  common::Status OnSubscribe(const Subscription::Change& change, InitialVersions& versions,
                              const Context& context) override;
   common::StatusOr<NamedAnswer> Resolve(std::string_view name, const Context& context) override;
   bool IsNews(std::string_view name, const NamedAnswer& answer) const override;
@@ -23,6 +23,7 @@ class StateRules final : public TypeRules {
   common::StatusOr<std::optional<Outgoing>> NextOfCollections(bool, const Context&) override {
     return std::optional<Outgoing>();
   }
+  std::vector<std::string> Members(const Context& context) const override;
   void OnAccepted(const SentResponse&) override {}
   void Leave(WatchIndex& watches) override;
 
@@ -42,7 +43,7 @@ class SubscriptionRules final : public TypeRules {
   SubscriptionRules(const Client& client, Channel& channel)
       : client_(client), channel_(channel), glob_(common::SubscriptionName(client.service, "*")) {}
 
-  common::Status OnSubscribe(const Subscription::Change& change, const InitialVersions& versions,
+  common::Status OnSubscribe(const Subscription::Change& change, InitialVersions& versions,
                              const Context& context) override;
   common::StatusOr<NamedAnswer> Resolve(std::string_view name, const Context& context) override;
   bool IsNews(std::string_view name, const NamedAnswer& answer) const override;
@@ -51,12 +52,11 @@ class SubscriptionRules final : public TypeRules {
   common::StatusOr<std::optional<Outgoing>> NextOfCollections(bool, const Context&) override {
     return std::optional<Outgoing>();
   }
+  std::vector<std::string> Members(const Context& context) const override;
   void OnAccepted(const SentResponse&) override {}
   void Leave(WatchIndex&) override {}
 
  private:
-  // Queues every declared subscription; the number of them.
-  std::size_t QueueMembers(NameQueue::Why why, const Catalog& catalog);
   bool Covers(std::string_view name) const;
 
   const Client& client_;
@@ -69,7 +69,7 @@ class UnknownRules final : public TypeRules {
  public:
   explicit UnknownRules(Channel& channel) : channel_(channel) {}
 
-  common::Status OnSubscribe(const Subscription::Change& change, const InitialVersions& versions,
+  common::Status OnSubscribe(const Subscription::Change& change, InitialVersions& versions,
                              const Context& context) override;
   common::StatusOr<NamedAnswer> Resolve(std::string_view name, const Context&) override {
     return RemovedAnswer(name);

@@ -11,10 +11,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "common/clock.h"
 #include "control-plane/fanout/ack_window.h"
 #include "control-plane/fanout/bucket_table.h"
 #include "control-plane/fanout/chunk_source.h"
+#include "control-plane/fanout/initial_versions.h"
 #include "control-plane/fanout/name_queue.h"
+#include "control-plane/fanout/request.h"
 #include "control-plane/fanout/subscription.h"
 #include "control-plane/fanout/watch_index.h"
 
@@ -24,8 +27,10 @@ namespace cp {
 struct Client {
   StreamId stream = 0;
   std::string service;
+  Variant variant = Variant::kDelta;
   bool cursors = false;  // client feature tributary.cursor.v1: an agent
   bool buckets = false;  // client feature tributary.buckets.v1: repair by digests
+  bool wrapped = false;  // state of the world: resources come inside a Resource, which has the name
 };
 
 // What the hub works with during one event. The view is the snapshot of that event.
@@ -36,9 +41,10 @@ struct Context {
   ChunkSource& chunks;
   WatchIndex& watches;
   BucketTables& tables;
-  std::int64_t now_ms = 0;  // Unix time
-  // Set by whoever stops with work left, so as not to keep the hub: it will be called again.
-  bool& yielded;
+  std::int64_t unix_ms = 0;
+  common::MonotonicTime now;
+  // Entries that may still be looked at without being sent before other streams have their turn.
+  std::size_t& scans_left;
 };
 
 // What a change of the catalog touched, by name.
@@ -68,11 +74,12 @@ NamedAnswer RefusedAnswer(std::string_view name, const common::Status& why);
 struct Outgoing {
   std::vector<SharedBytes> pieces;
   SentResponse sent;
+  std::string version = {};  // state of the world: version_info
 };
 
 struct Channel {
-  Channel(std::string type, std::size_t names_max)
-      : type_url(std::move(type)), subscription(names_max) {}
+  Channel(std::string type, std::size_t names_max, std::uint64_t seed)
+      : type_url(std::move(type)), subscription(names_max), queue(seed) {}
 
   const std::string type_url;
   Subscription subscription;
@@ -83,10 +90,9 @@ struct Channel {
   // A collection or "*" was subscribed and nothing has been sent since: if there is nothing to
   // send, an empty response says so.
   bool owes_answer = false;
+  // State of the world: version_info of the last response, or at first of what the client holds.
+  std::string sent_version = {};
 };
-
-// What the client said it holds, in the first request of the type.
-using InitialVersions = std::unordered_map<std::string_view, std::string_view>;
 
 class TypeRules {
  public:
@@ -96,8 +102,9 @@ class TypeRules {
   virtual ~TypeRules() = default;
 
   // `change` has been applied to the channel's subscription; queue what must be answered.
-  virtual common::Status OnSubscribe(const Subscription::Change& change,
-                                     const InitialVersions& versions, const Context& context) = 0;
+  // `versions`: what the client says it holds; take from it what is worth keeping.
+  virtual common::Status OnSubscribe(const Subscription::Change& change, InitialVersions& versions,
+                                     const Context& context) = 0;
   virtual common::StatusOr<NamedAnswer> Resolve(std::string_view name, const Context& context) = 0;
   // Should a changed name be said, given what the client knows?
   virtual bool IsNews(std::string_view name, const NamedAnswer& answer) const = 0;
@@ -107,6 +114,10 @@ class TypeRules {
   // The next response of a collection; `bulk`: first loads too, otherwise live changes only.
   virtual common::StatusOr<std::optional<Outgoing>> NextOfCollections(bool bulk,
                                                                       const Context& context) = 0;
+  // Names that are covered without being subscribed themselves, where they are few.
+  virtual std::vector<std::string> Members(const Context&) const { return {}; }
+  // When NextOfCollections should be asked again though nothing happens; absent: no need.
+  virtual std::optional<common::MonotonicTime> WakeAt() const { return std::nullopt; }
   // The client took a collection's response.
   virtual void OnAccepted(const SentResponse& response) = 0;
   // The stream ends: leave the index.

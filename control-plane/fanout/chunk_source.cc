@@ -3,29 +3,32 @@
 #include <utility>
 
 #include "common/entry.h"
-#include "common/limits.h"
+#include "common/xds_limits.h"
+#include "control-plane/fanout/sotw_encoding.h"
 
 namespace cp {
 namespace {
 
-constexpr std::size_t kPassedOverMax = 20'000;              // a few milliseconds
 constexpr std::size_t kTrailerBytesMax = 4 * common::kKiB;  // type, nonce, marker, control plane
 
 // A response body under construction.
 class Body {
  public:
-  explicit Body(const common::Collection& collection) : collection_(collection) {}
+  explicit Body(std::string_view dataset = {}) : dataset_(dataset) {}
 
   // False: the body is full and `stored` was not added.
   bool Add(const Stored& stored) {
-    if (stored.resource.empty()) return AddRemoval(stored.key);
+    if (stored.resource.empty()) return AddRemovalOfKey(stored.key);
     if (!Fits(stored.resource.size())) return false;
     bytes_.append(stored.resource);
     return true;
   }
-  bool AddRemoval(std::string_view key) {
+  bool AddRemovalOfKey(std::string_view key) {
+    return AddRemoval(common::EntryName(dataset_, key));
+  }
+  bool AddRemoval(std::string_view name) {
     field_.clear();
-    common::AppendRemovedField(common::EntryName(collection_.dataset, key), field_);
+    common::AppendRemovedField(name, field_);
     if (!Fits(field_.size())) return false;
     bytes_.append(field_);
     return true;
@@ -39,7 +42,7 @@ class Body {
            bytes_.size() + more + kTrailerBytesMax <= common::kResponseBytesMax;
   }
 
-  const common::Collection& collection_;
+  const std::string_view dataset_;
   std::string bytes_;
   std::string field_;
 };
@@ -79,7 +82,7 @@ common::StatusOr<ChunkPtr> ChunkSource::Load(const CollectionView& source, const
                                              Revision not_before) {
   const Key key{.dataset = source.state.id, .prefix = source.collection.prefix, .after = after};
   if (ChunkPtr found = Find(key, not_before)) return found;
-  Body body(source.collection);
+  Body body(source.collection.dataset);
   ASSIGN_OR_RETURN(Chunk chunk, ScanByKey(source, after, [&body](const Stored& stored) {
                      return body.Add(stored);
                    }));
@@ -91,12 +94,12 @@ common::StatusOr<ChunkPtr> ChunkSource::Load(const CollectionView& source, const
 common::StatusOr<ChunkPtr> ChunkSource::Changes(const CollectionView& source, Position after) {
   const Key key{.dataset = source.state.id,
                 .prefix = source.collection.prefix,
-                .changes = true,
+                .form = Key::Form::kChanges,
                 .position = after,
                 .head = source.state.head};
   if (ChunkPtr found = Find(key, 0)) return found;
   Chunk chunk{.last = after, .reached_end = true, .head = source.state.head};
-  Body body(source.collection);
+  Body body(source.collection.dataset);
   RETURN_IF_ERROR(source.view.ScanChanges(source.state.id, source.collection.prefix, after,
                                           [&](const Stored& stored) {
                                             if (!body.Add(stored)) {
@@ -116,48 +119,81 @@ common::StatusOr<ChunkPtr> ChunkSource::Changes(const CollectionView& source, Po
   return built;
 }
 
-common::StatusOr<ChunkPtr> ChunkSource::LoadUnknown(const CollectionView& source,
-                                                    const std::string& after,
-                                                    CollectionFeed::Known& known) const {
-  Body body(source.collection);
-  ASSIGN_OR_RETURN(Chunk chunk, ScanByKey(source, after, [&](const Stored& stored) {
-                     const auto it = known.find(stored.key);
-                     const bool current =
-                         it != known.end() && it->second == common::FormatVersion(stored.version);
-                     if (!current && !body.Add(stored)) return false;
-                     if (it != known.end()) known.erase(it);
-                     return true;
+common::StatusOr<ChunkPtr> ChunkSource::Whole(const CollectionView& source, bool wrapped) {
+  const Key key{.dataset = source.state.id,
+                .prefix = source.collection.prefix,
+                .form = wrapped ? Key::Form::kWholeWrapped : Key::Form::kWhole,
+                .head = source.state.head};
+  if (ChunkPtr found = Find(key, 0)) return found;
+  std::string bytes;
+  std::size_t entries = 0;
+  ASSIGN_OR_RETURN(Chunk chunk, ScanByKey(source, {}, [&](const Stored& stored) {
+                     if (++entries > common::kSotwEntriesMax) return false;
+                     AppendSotwResources(stored.resource, wrapped, bytes);
+                     return bytes.size() <= common::kSotwBytesMax;
                    }));
+  chunk.entries = entries;
+  chunk.digest = common::EntryHash({}, {}, bytes);
+  chunk.body = std::make_shared<const std::string>(std::move(bytes));
+  const ChunkPtr built = std::make_shared<const Chunk>(std::move(chunk));
+  Keep(key, built);
+  return built;
+}
+
+common::StatusOr<ChunkPtr> ChunkSource::LoadUnknown(const CollectionView& source,
+                                                    const std::string& after, KnownVersions& known,
+                                                    std::size_t& scans_left) const {
+  Body body(source.collection.dataset);
+  std::string name;
+  const auto add = [&](const Stored& stored) {
+    if (scans_left == 0) return false;
+    name.clear();
+    common::AppendEntryName(source.collection.dataset, stored.key, name);
+    const std::optional<std::string_view> held = known.Find(name);
+    const bool current = held && *held == common::FormatVersion(stored.version);
+    if (!current && !body.Add(stored)) return false;
+    --scans_left;
+    if (held) known.Erase(name);
+    return true;
+  };
+  ASSIGN_OR_RETURN(Chunk chunk, ScanByKey(source, after, add));
   return Finish(std::move(chunk), body);
 }
 
 common::StatusOr<ChunkPtr> ChunkSource::LoadBuckets(const CollectionView& source,
                                                     const std::string& after,
-                                                    const common::BucketSet& wanted) const {
-  Body body(source.collection);
-  std::size_t left = kPassedOverMax;
+                                                    const common::BucketSet& wanted,
+                                                    std::size_t& scans_left) const {
+  Body body(source.collection.dataset);
   ASSIGN_OR_RETURN(Chunk chunk, ScanByKey(source, after, [&](const Stored& stored) {
-                     if (!wanted.Covers(stored.key)) return --left > 0;
-                     return body.Add(stored);
+                     if (wanted.Covers(stored.key)) return body.Add(stored);
+                     if (scans_left == 0) return false;
+                     --scans_left;
+                     return true;
                    }));
   return Finish(std::move(chunk), body);
 }
 
 common::StatusOr<ChunkPtr> ChunkSource::Retract(const CollectionView& source,
                                                 const std::string& after) const {
-  Body body(source.collection);
+  Body body(source.collection.dataset);
   ASSIGN_OR_RETURN(Chunk chunk, ScanByKey(source, after, [&body](const Stored& stored) {
-                     return body.AddRemoval(stored.key);
+                     return body.AddRemovalOfKey(stored.key);
                    }));
   return Finish(std::move(chunk), body);
 }
 
-SharedBytes ChunkSource::Forget(const common::Collection& collection,
-                                CollectionFeed::Known& known) const {
-  Body body(collection);
-  for (auto it = known.begin(); it != known.end() && body.AddRemoval(it->first);) {
-    it = known.erase(it);
+SharedBytes ChunkSource::Forget(KnownVersions& known,
+                                const std::function<bool(std::string_view)>& wanted,
+                                std::size_t& scans_left) const {
+  Body body;
+  for (auto offset = known.Peek(); offset && scans_left > 0; offset = known.Peek()) {
+    --scans_left;
+    const std::string_view name = known.At(*offset).name;
+    if (wanted(name) && !body.AddRemoval(name)) break;
+    known.Pop();
   }
+  if (known.empty()) known = {};
   return body.Take();
 }
 

@@ -8,12 +8,14 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "common/digest.h"
 #include "common/names.h"
 #include "control-plane/fanout/collection_feed.h"
 #include "control-plane/fanout/response_sink.h"
@@ -27,7 +29,9 @@ struct Chunk {
   std::string last_key = {};
   Position last = {};
   bool reached_end = false;
-  Revision head = 0;  // of the dataset in the snapshot that was read
+  Revision head = 0;           // of the dataset in the snapshot that was read
+  std::size_t entries = 0;     // Whole
+  common::Digest digest = {};  // Whole: of the body
 };
 using ChunkPtr = std::shared_ptr<const Chunk>;
 
@@ -49,17 +53,24 @@ class ChunkSource {
   // Changes behind `after` in order of position.
   common::StatusOr<ChunkPtr> Changes(const CollectionView& source, Position after);
 
+  // State of the world: all entries, as `resources` fields of a DiscoveryResponse. The end is not
+  // reached if they pass kSotwEntriesMax or kSotwBytesMax.
+  common::StatusOr<ChunkPtr> Whole(const CollectionView& source, bool wrapped);
+
   // For one client only, not shared: entries that differ from `known`; what was met is erased from
-  // `known`.
+  // `known`. Looks at no more than `scans_left` entries and takes them from it.
   common::StatusOr<ChunkPtr> LoadUnknown(const CollectionView& source, const std::string& after,
-                                         CollectionFeed::Known& known) const;
-  // Entries in the buckets of `wanted`; passes over a bounded number of others at a time.
+                                         KnownVersions& known, std::size_t& scans_left) const;
+  // Entries in the buckets of `wanted`; the same of `scans_left`.
   common::StatusOr<ChunkPtr> LoadBuckets(const CollectionView& source, const std::string& after,
-                                         const common::BucketSet& wanted) const;
+                                         const common::BucketSet& wanted,
+                                         std::size_t& scans_left) const;
   // Removals of all entries behind `after`.
   common::StatusOr<ChunkPtr> Retract(const CollectionView& source, const std::string& after) const;
-  // Removals of the keys in `known`, as many as fit; those are erased from it.
-  SharedBytes Forget(const common::Collection& collection, CollectionFeed::Known& known) const;
+  // Removals of the names in `known` for which `wanted` is true, as many as fit; `known` shrinks by
+  // what was looked at.
+  SharedBytes Forget(KnownVersions& known, const std::function<bool(std::string_view name)>& wanted,
+                     std::size_t& scans_left) const;
 
   std::uint64_t hits() const { return hits_; }
   std::uint64_t misses() const { return misses_; }
@@ -69,9 +80,9 @@ class ChunkSource {
   struct Key {
     std::uint32_t dataset = 0;
     std::string prefix = {};
-    bool changes = false;
+    enum class Form { kLoad, kChanges, kWhole, kWholeWrapped } form = Form::kLoad;
     Position position = {};  // changes: read behind it
-    Revision head = 0;       // changes: up to it
+    Revision head = 0;       // changes, whole: up to it
     std::string after = {};  // load: read behind it
     friend auto operator<=>(const Key&, const Key&) = default;
   };

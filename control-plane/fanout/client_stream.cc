@@ -3,14 +3,16 @@
 #include <algorithm>
 #include <charconv>
 
-#include "common/limits.h"
 #include "common/wire.h"
+#include "common/xds_limits.h"
 #include "control-plane/fanout/catalog_rules.h"
+#include "control-plane/fanout/sotw_rules.h"
 
 namespace cp {
 namespace {
 
 constexpr std::string_view kCursorFeature = "tributary.cursor.v1";
+constexpr std::string_view kWrappedFeature = "xds.config.supports-resource-in-sotw";
 // Answers by name may go this far beyond the window, so that a client that is busy committing a
 // load still gets its freshness probes answered.
 constexpr std::size_t kUnackedBytesHard = common::kUnackedBytesMax + 2 * common::kResponseBytesMax;
@@ -83,14 +85,24 @@ common::Status ClientStream::Identify(const common::DeltaRequest& request) {
   }
   node_ = *request.node;
   client_.service = node_.id;
-  client_.cursors = std::ranges::find(node_.features, kCursorFeature) != node_.features.end();
-  client_.buckets =
-      std::ranges::find(node_.features, common::kBucketsFeature) != node_.features.end();
+  const auto has = [this](std::string_view feature) {
+    return std::ranges::find(node_.features, feature) != node_.features.end();
+  };
+  client_.cursors = client_.variant == Variant::kDelta && has(kCursorFeature);
+  client_.buckets = client_.cursors && has(common::kBucketsFeature);
+  client_.wrapped = has(kWrappedFeature);
   identified_ = true;
   return common::OkStatus();
 }
 
 std::unique_ptr<TypeRules> ClientStream::MakeRules(Channel& channel) {
+  auto rules = MakeDeltaRules(channel);
+  if (client_.variant == Variant::kDelta) return rules;
+  entries_ = nullptr;
+  return std::make_unique<SotwRules>(client_, channel, std::move(rules));
+}
+
+std::unique_ptr<TypeRules> ClientStream::MakeDeltaRules(Channel& channel) {
   if (channel.type_url == common::kEntryType) {
     auto entries = std::make_unique<EntryRules>(client_, channel);
     entries_ = entries.get();
@@ -114,25 +126,31 @@ common::StatusOr<ClientStream::Type*> ClientStream::FindOrAddType(const std::str
   if (types_.size() >= common::kTypesPerStreamMax) {
     return common::InvalidArgument("more than {} types on a stream", common::kTypesPerStreamMax);
   }
-  auto type = std::make_unique<Type>(url, common::kExplicitNamesPerStreamMax);
+  auto type = std::make_unique<Type>(url, client_.stream);
   type->rules = MakeRules(type->channel);
   return types_.emplace(url, std::move(type)).first->second.get();
 }
 
-common::StatusOr<ClientStream::Answer> ClientStream::OnRequest(const common::DeltaRequest& request,
+common::StatusOr<ClientStream::Answer> ClientStream::OnRequest(Request& request,
                                                                const Context& context) {
-  RETURN_IF_ERROR(Identify(request));
-  ASSIGN_OR_RETURN(Type* const type, FindOrAddType(request.type_url));
-  const Answer answer = TakeAnswer(request, *type);
-  ASSIGN_OR_RETURN(const Subscription::Change change, type->channel.subscription.Apply(request));
-  InitialVersions versions;
-  for (const auto& [name, version] : request.initial_versions) versions.emplace(name, version);
-  RETURN_IF_ERROR(type->rules->OnSubscribe(change, versions, context));
-  if (type->channel.subscription.empty()) type->channel.window.Clear();
+  const common::DeltaRequest& message = request.message;
+  RETURN_IF_ERROR(Identify(message));
+  ASSIGN_OR_RETURN(Type* const type, FindOrAddType(message.type_url));
+  Channel& channel = type->channel;
+  ASSIGN_OR_RETURN(const Answer answer, TakeAnswer(message, *type, context.now));
+  const bool delta = client_.variant == Variant::kDelta;
+  ASSIGN_OR_RETURN(const Subscription::Change change, delta
+                                                          ? channel.subscription.Apply(message)
+                                                          : channel.subscription.Replace(message));
+  if (change.first) channel.sent_version = message.version_info;
+  RETURN_IF_ERROR(type->rules->OnSubscribe(change, request.versions, context));
+  if (channel.subscription.empty()) channel.window.Clear();
   return answer;
 }
 
-ClientStream::Answer ClientStream::TakeAnswer(const common::DeltaRequest& request, Type& type) {
+common::StatusOr<ClientStream::Answer> ClientStream::TakeAnswer(const common::DeltaRequest& request,
+                                                                Type& type,
+                                                                common::MonotonicTime now) {
   if (request.nonce.empty()) return Answer::kNone;
   std::vector<SentResponse> answered = type.channel.window.Take(ParseNonce(request.nonce));
   if (answered.empty()) return Answer::kNone;  // stale: says nothing
@@ -143,7 +161,7 @@ ClientStream::Answer ClientStream::TakeAnswer(const common::DeltaRequest& reques
   SentResponse rejected = std::move(answered.back());
   answered.pop_back();
   for (const SentResponse& response : answered) Accept(response, type);
-  Reject(std::move(rejected), type);
+  RETURN_IF_ERROR(Reject(std::move(rejected), type, now));
   return Answer::kNack;
 }
 
@@ -157,13 +175,17 @@ void ClientStream::Accept(const SentResponse& response, Type& type) {
 
 // Nothing is sent again as it was: halves of it are, until the culprit stands alone. An agent's
 // collections are not rolled back, their position has moved on.
-void ClientStream::Reject(SentResponse response, Type& type) {
+common::Status ClientStream::Reject(SentResponse response, Type& type, common::MonotonicTime now) {
   if (response.states.size() == 1) {
     proofs_[response.states[0].dataset] = {.revision = response.states[0].revision,
                                            .sent_at = response.sent_at};
   }
   if (response.body) response.names = NamesIn(*response.body);
-  type.channel.queue.Retry(std::move(response.names));
+  NameQueue::Group rejected{.names = std::move(response.names), .halvings = response.halvings};
+  if (type.channel.queue.Retry(std::move(rejected), now)) return common::OkStatus();
+  return common::Error(common::StatusCode::kResourceExhausted,
+                       "more than {} resources were rejected and wait to be sent again",
+                       common::kRejectedNamesMax);
 }
 
 void ClientStream::OnCommitted(std::string_view dataset) {
@@ -185,22 +207,33 @@ void ClientStream::Leave(WatchIndex& watches) {
 
 // --- responses --------------------------------------------------------------------------------
 
+// Rejected names again.
+common::StatusOr<std::optional<Outgoing>> ClientStream::NextGroup(Type& type,
+                                                                  const Context& context) {
+  Channel& channel = type.channel;
+  NamedResponse response;
+  const std::optional<NameQueue::Group> group = channel.queue.TakeGroup(context.now);
+  if (!group) return std::optional<Outgoing>();
+  for (const std::string& name : group->names) {
+    ASSIGN_OR_RETURN(const NamedAnswer answer, type.rules->Resolve(name, context));
+    if (answer.fields.empty()) continue;
+    if (response.Add(name, answer)) {
+      Remember(name, answer, channel);
+    } else {
+      channel.queue.Add(name, NameQueue::Why::kAsked);
+    }
+  }
+  std::optional<Outgoing> out = response.Take();
+  if (out) out->sent.halvings = group->halvings;
+  return out;
+}
+
 common::StatusOr<std::optional<Outgoing>> ClientStream::NextByName(Type& type,
                                                                    const Context& context) {
   Channel& channel = type.channel;
+  ASSIGN_OR_RETURN(std::optional<Outgoing> again, NextGroup(type, context));
+  if (again) return again;
   NamedResponse response;
-  if (const auto group = channel.queue.TakeGroup()) {
-    for (const std::string& name : *group) {
-      ASSIGN_OR_RETURN(const NamedAnswer answer, type.rules->Resolve(name, context));
-      if (answer.fields.empty()) continue;
-      if (response.Add(name, answer)) {
-        Remember(name, answer, channel);
-      } else {
-        channel.queue.Add(name, NameQueue::Why::kAsked);
-      }
-    }
-    if (std::optional<Outgoing> out = response.Take()) return out;
-  }
   while (std::optional<NameQueue::Item> item = channel.queue.Take()) {
     ASSIGN_OR_RETURN(const NamedAnswer answer, type.rules->Resolve(item->name, context));
     const bool asked = item->place.why == NameQueue::Why::kAsked;
@@ -214,16 +247,22 @@ common::StatusOr<std::optional<Outgoing>> ClientStream::NextByName(Type& type,
   return response.Take();
 }
 
+void ClientStream::WakeAt(std::optional<common::MonotonicTime> time) {
+  if (time && (!wake_at_ || *time < *wake_at_)) wake_at_ = time;
+}
+
 common::StatusOr<std::optional<ClientStream::Ready>> ClientStream::Next(const Context& context) {
   const std::size_t unacked = unacked_bytes();
   const auto ready = [](Type& type, std::optional<Outgoing> out) {
     type.channel.owes_answer = false;
     return std::optional<Ready>(Ready{.channel = &type.channel, .out = *std::move(out)});
   };
+  wake_at_.reset();
   if (unacked >= kUnackedBytesHard) return std::optional<Ready>();
   for (const auto& [url, type] : types_) {
     ASSIGN_OR_RETURN(std::optional<Outgoing> out, NextByName(*type, context));
     if (out) return ready(*type, std::move(out));
+    WakeAt(type->channel.queue.NextGroup());
   }
   if (unacked >= common::kUnackedBytesMax) return std::optional<Ready>();
   for (const bool bulk : {false, true}) {
@@ -232,8 +271,10 @@ common::StatusOr<std::optional<ClientStream::Ready>> ClientStream::Next(const Co
       if (out) return ready(*type, std::move(out));
     }
   }
+  for (const auto& [url, type] : types_) WakeAt(type->rules->WakeAt());
+  if (wake_at_ && *wake_at_ <= context.now) return std::optional<Ready>();  // not at the end yet
   for (const auto& [url, type] : types_) {
-    if (type->channel.owes_answer && !context.yielded) return ready(*type, Outgoing());
+    if (type->channel.owes_answer) return ready(*type, Outgoing());
   }
   return std::optional<Ready>();
 }

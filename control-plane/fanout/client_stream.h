@@ -1,4 +1,4 @@
-// ClientStream: one delta stream – who is at its end, its types, what it is sent next.
+// ClientStream: one xDS stream – who is at its end, its types, what it is sent next.
 //
 // Thread: hub.  Lifetime: from Hub::OnOpened to Hub::OnClosed.
 // Pure but for the Context it is given.
@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/delta_codec.h"
+#include "common/limits.h"
 #include "control-plane/fanout/channel.h"
 #include "control-plane/fanout/entry_rules.h"
 
@@ -21,6 +22,7 @@ namespace cp {
 struct StreamInfo {
   std::string peer;      // address, for people
   std::string identity;  // proven by TLS; empty with --insecure: the node id is believed
+  Variant variant = Variant::kDelta;
 };
 
 class ClientStream {
@@ -41,10 +43,11 @@ class ClientStream {
   ClientStream(StreamId id, StreamInfo info, common::MonotonicTime now)
       : info_(std::move(info)), connected_since_(now) {
     client_.stream = id;
+    client_.variant = info_.variant;
   }
 
   // A failure ends the stream, and this stream only.
-  common::StatusOr<Answer> OnRequest(const common::DeltaRequest& request, const Context& context);
+  common::StatusOr<Answer> OnRequest(Request& request, const Context& context);
   void OnCommitted(std::string_view dataset);
   common::Status OnCatalog(const CatalogChanges& changes, const Context& context);
   void OnKeyChanged(std::string_view dataset, std::string_view key);
@@ -52,6 +55,8 @@ class ClientStream {
 
   // What is to be sent next, by priority: answers by name, live changes, first loads.
   common::StatusOr<std::optional<Ready>> Next(const Context& context);
+  // After Next had nothing: when to ask again though nothing happens; absent: no need.
+  std::optional<common::MonotonicTime> wake_at() const { return wake_at_; }
   std::uint64_t NewNonce() { return ++last_nonce_; }
 
   const Client& client() const { return client_; }
@@ -64,13 +69,14 @@ class ClientStream {
   // Null: none.
   const Proof* FindProof(std::string_view dataset) const;
 
-  bool writing = false;     // a response is under way
-  bool closing = false;     // the sink was told to close it
-  bool continuing = false;  // the sink was told to continue it
+  bool writing = false;                        // a response is under way
+  bool closing = false;                        // the sink was told to close it
+  std::optional<common::MonotonicTime> timer;  // under which the hub keeps wake_at()
 
  private:
   struct Type {
-    Type(std::string url, std::size_t names_max) : channel(std::move(url), names_max) {}
+    Type(std::string url, StreamId seed)
+        : channel(std::move(url), common::kExplicitNamesPerStreamMax, seed) {}
     Channel channel;
     std::unique_ptr<TypeRules> rules;
   };
@@ -78,10 +84,14 @@ class ClientStream {
   common::Status Identify(const common::DeltaRequest& request);
   common::StatusOr<Type*> FindOrAddType(const std::string& url);
   std::unique_ptr<TypeRules> MakeRules(Channel& channel);
-  Answer TakeAnswer(const common::DeltaRequest& request, Type& type);
+  std::unique_ptr<TypeRules> MakeDeltaRules(Channel& channel);
+  common::StatusOr<Answer> TakeAnswer(const common::DeltaRequest& request, Type& type,
+                                      common::MonotonicTime now);
   void Accept(const SentResponse& response, Type& type);
-  void Reject(SentResponse response, Type& type);
+  common::Status Reject(SentResponse response, Type& type, common::MonotonicTime now);
   common::StatusOr<std::optional<Outgoing>> NextByName(Type& type, const Context& context);
+  common::StatusOr<std::optional<Outgoing>> NextGroup(Type& type, const Context& context);
+  void WakeAt(std::optional<common::MonotonicTime> time);
 
   Client client_;
   const StreamInfo info_;
@@ -90,7 +100,8 @@ class ClientStream {
   bool identified_ = false;
   std::uint64_t last_nonce_ = 0;
   std::map<std::string, std::unique_ptr<Type>, std::less<>> types_;
-  EntryRules* entries_ = nullptr;  // in types_
+  EntryRules* entries_ = nullptr;  // in types_; null on a state-of-the-world stream
+  std::optional<common::MonotonicTime> wake_at_;
   std::map<std::string, Proof, std::less<>> proofs_;
 };
 

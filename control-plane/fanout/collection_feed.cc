@@ -11,6 +11,7 @@ void CollectionFeed::Start(Epoch epoch, const DatasetState& state,
   last_key_.clear();
   table.reset();
   differing_.reset();
+  known_ = {};
   const bool usable = resume && resume->epoch == epoch && resume->revision >= state.floor &&
                       resume->revision <= state.head;
   position_ = EndOf(usable ? resume->revision : state.head);
@@ -60,7 +61,7 @@ void CollectionFeed::Deny(common::StatusCode why) {
   const bool served = phase_ != Phase::kDenied;
   denied = why;
   acked.reset();
-  known_.clear();
+  known_ = {};
   last_key_.clear();
   table.reset();
   differing_.reset();

@@ -21,12 +21,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include "common/buckets.h"
 #include "common/names.h"
 #include "common/version.h"
-#include "control-plane/fanout/subscription.h"
+#include "control-plane/fanout/initial_versions.h"
 #include "control-plane/store/store.h"
 
 namespace cp {
@@ -47,9 +46,6 @@ class CollectionFeed {
     kFollow,   // changes in order of position
     kRetract,  // removals of all entries in key order: a client without markers loses access
   };
-  // Name → version that a foreign client says it holds, for its first load.
-  using Known = std::unordered_map<std::string, std::string, TextHash, std::equal_to<>>;
-
   // `markers`, `buckets`: the client's features.
   CollectionFeed(common::Collection collection, bool markers, bool buckets = false)
       : collection_(std::move(collection)), markers_(markers), buckets_(markers && buckets) {}
@@ -94,7 +90,8 @@ class CollectionFeed {
   const std::string& last_key() const { return last_key_; }      // kLoad, kRetract: read behind it
   Position position() const { return position_; }                // kFollow: read behind it
 
-  Known& known() { return known_; }
+  // What a foreign client says it holds, for its first load.
+  KnownVersions& known() { return known_; }
   // kPrepare to kAwait: its own digests, set by the reader.
   std::shared_ptr<BucketTable> table = {};
   // kRepair, and kLoad of a repair: the buckets that are sent; null: all.
@@ -114,7 +111,7 @@ class CollectionFeed {
   bool touched_ = false;      // there may be changes behind position_
   std::string last_key_;
   Position position_;
-  Known known_;
+  KnownVersions known_;
   std::optional<common::BucketSet> differing_;
 };
 

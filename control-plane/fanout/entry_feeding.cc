@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/entry.h"
+#include "control-plane/fanout/entry_names.h"
 
 namespace cp {
 namespace {
@@ -56,32 +57,29 @@ Outgoing Repair(CollectionFeed& feed, Epoch epoch) {
 common::StatusOr<Outgoing> Prepare(CollectionFeed& feed, const CollectionView& source,
                                    const Context& context) {
   if (feed.table == nullptr) feed.table = context.tables.Get(source);
-  RETURN_IF_ERROR(feed.table->Step(source));
-  if (feed.table->complete()) {
-    feed.TableFilled(feed.table->from());
-  } else {
-    context.yielded = true;
-  }
+  RETURN_IF_ERROR(feed.table->Step(source, context.scans_left));
+  if (feed.table->complete()) feed.TableFilled(feed.table->from());
   return Outgoing();
 }
 
 common::StatusOr<ChunkPtr> ReadByKey(CollectionFeed& feed, const CollectionView& source,
-                                     ChunkSource& chunks) {
+                                     const Context& context) {
+  ChunkSource& chunks = context.chunks;
   if (feed.phase() == Phase::kRetract) return chunks.Retract(source, feed.last_key());
   if (feed.differing() != nullptr) {
-    return chunks.LoadBuckets(source, feed.last_key(), *feed.differing());
+    return chunks.LoadBuckets(source, feed.last_key(), *feed.differing(), context.scans_left);
   }
-  if (!feed.known().empty()) return chunks.LoadUnknown(source, feed.last_key(), feed.known());
+  if (!feed.known().empty()) {
+    return chunks.LoadUnknown(source, feed.last_key(), feed.known(), context.scans_left);
+  }
   return chunks.Load(source, feed.last_key(), feed.load_revision());
 }
 
 common::StatusOr<Outgoing> Load(CollectionFeed& feed, const CollectionView& source,
                                 const Context& context) {
-  ASSIGN_OR_RETURN(const ChunkPtr chunk, ReadByKey(feed, source, context.chunks));
+  ASSIGN_OR_RETURN(const ChunkPtr chunk, ReadByKey(feed, source, context));
   Outgoing out = Wrap(feed, chunk->body);
   feed.LoadSent(chunk->last_key, chunk->reached_end);
-  // Many entries of buckets that are equal were passed over.
-  context.yielded = chunk->body->empty() && !chunk->reached_end;
   return out;
 }
 
@@ -114,7 +112,8 @@ common::StatusOr<Outgoing> Read(CollectionFeed& feed, const CollectionView& sour
     case Phase::kRetract:
       return Load(feed, source, context);
     case Phase::kForget: {
-      Outgoing out = Wrap(feed, context.chunks.Forget(feed.collection(), feed.known()));
+      const auto all = [](std::string_view) { return true; };
+      Outgoing out = Wrap(feed, context.chunks.Forget(feed.known(), all, context.scans_left));
       feed.ForgetSent();
       return out;
     }
@@ -153,16 +152,13 @@ bool EntryRules::TakeDigests(const common::Collection& collection, const Initial
                              const Context& context) {
   const auto feed = feeds_.find(collection);
   if (feed == feeds_.end() || feed->second.phase() != Phase::kAwait) return false;
-  if (versions.contains(common::CollectionName(collection))) return false;  // a cursor after all
+  if (versions.Find(common::CollectionName(collection))) return false;  // a cursor after all
   const auto state = context.view.Dataset(collection.dataset);
   if (!state.ok() || !*state) return false;
   const common::BucketDigests& own = feed->second.table->digests();
   const auto theirs = common::BucketDigests::Decode(
       collection, own.count(),
-      [&versions](const std::string& name) -> std::optional<std::string_view> {
-        const auto it = versions.find(name);
-        return it == versions.end() ? std::nullopt : std::optional(it->second);
-      });
+      [&versions](const std::string& name) { return versions.Find(name); });
   feed->second.StartRepair(
       **state, theirs ? std::optional(common::BucketSet::Difference(own, *theirs)) : std::nullopt);
   return true;
@@ -175,25 +171,45 @@ void EntryRules::OnKeyChanged(std::string_view dataset, std::string_view key) {
 
 common::StatusOr<std::optional<Outgoing>> EntryRules::NextOfCollections(bool bulk,
                                                                         const Context& context) {
-  bool yielded = false;
+  turn_wanted_.reset();
   auto it = feeds_.upper_bound(last_fed_);
   for (std::size_t turn = 0; turn < feeds_.size(); ++turn, ++it) {
     if (it == feeds_.end()) it = feeds_.begin();
     CollectionFeed& feed = it->second;
     while (feed.HasWork() && (bulk || !feed.bulk())) {
-      context.yielded = false;
-      ASSIGN_OR_RETURN(std::optional<Outgoing> out, Step(feed, context));
-      if (context.yielded) {
-        yielded = true;
-        break;
+      if (bulk && context.scans_left == 0) {
+        turn_wanted_ = context.now;
+        return std::optional<Outgoing>();
       }
-      if (!out) continue;
       last_fed_ = it->first;
-      return out;
+      ASSIGN_OR_RETURN(std::optional<Outgoing> out, Step(feed, context));
+      if (out) return out;
     }
   }
-  context.yielded = yielded;
-  return std::optional<Outgoing>();
+  return bulk ? NextUncovered(context) : std::optional<Outgoing>();
+}
+
+// Removals of what the client held at first and cannot have any more.
+std::optional<Outgoing> EntryRules::NextUncovered(const Context& context) {
+  const auto wanted = [this](std::string_view name) {
+    if (channel_.subscription.Contains(name)) return false;
+    const auto parts = ParseCanonicalEntryName(name);
+    if (!parts) return true;
+    return !parts->is_collection && FeedCovering(parts->dataset, parts->key) == nullptr;
+  };
+  while (!uncovered_.empty()) {
+    if (context.scans_left == 0) {
+      turn_wanted_ = context.now;
+      break;
+    }
+    SharedBytes body = context.chunks.Forget(uncovered_.back(), wanted, context.scans_left);
+    if (uncovered_.back().empty()) uncovered_.pop_back();
+    if (body->empty()) continue;
+    Outgoing out;
+    out.pieces.push_back(std::move(body));
+    return out;
+  }
+  return std::nullopt;
 }
 
 common::StatusOr<std::optional<Outgoing>> EntryRules::Step(CollectionFeed& feed,

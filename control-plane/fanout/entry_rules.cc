@@ -4,6 +4,7 @@
 
 #include "common/entry.h"
 #include "common/limits.h"
+#include "control-plane/fanout/entry_names.h"
 
 namespace cp {
 namespace {
@@ -11,34 +12,18 @@ namespace {
 using Phase = CollectionFeed::Phase;
 using Why = NameQueue::Why;
 
-common::Collection CollectionOf(const common::EntryNameParts& parts) {
-  return {.dataset = parts.dataset, .prefix = parts.prefix};
-}
-
-// The one spelling under which the resource is served.
-std::string CanonicalName(const common::EntryNameParts& parts) {
-  return parts.is_collection ? common::CollectionName(CollectionOf(parts))
-                             : common::EntryName(parts.dataset, parts.key);
-}
-
-std::optional<common::EntryNameParts> ParseCanonical(std::string_view name) {
-  std::optional<common::EntryNameParts> parts = common::ParseEntryName(name);
-  if (parts && CanonicalName(*parts) != name) return std::nullopt;
-  return parts;
-}
-
 NamedAnswer RefuseSpelling(std::string_view name) {
   const std::optional<common::EntryNameParts> parts = common::ParseEntryName(name);
   return RefusedAnswer(
       name, common::InvalidArgument("not an Entry name: write {}",
-                                    parts ? CanonicalName(*parts)
+                                    parts ? CanonicalEntryName(*parts)
                                           : "xdstp:///tributary.v1.Entry/<dataset>/<encoded key>, "
                                             "…/<dataset>/* or …/<dataset>/*?prefix=<encoded>"));
 }
 
 std::optional<common::Cursor> CursorFor(std::string_view name, const InitialVersions& versions) {
-  const auto it = versions.find(name);
-  return it == versions.end() ? std::nullopt : common::ParseCursor(it->second);
+  const auto held = versions.Find(name);
+  return held ? common::ParseCursor(*held) : std::nullopt;
 }
 
 }  // namespace
@@ -48,7 +33,7 @@ std::optional<common::Cursor> CursorFor(std::string_view name, const InitialVers
 // A cursor is honoured in any request, since an agent learns what to carry bit by bit; plain
 // versions only in the first, as the protocol has it.
 common::Status EntryRules::OnSubscribe(const Subscription::Change& change,
-                                       const InitialVersions& versions, const Context& context) {
+                                       InitialVersions& versions, const Context& context) {
   if (change.wildcard_dropped) DropWildcard(context);
   for (const std::string& name : change.dropped) Drop(name, context);
   for (const std::string& name : change.asked) {
@@ -57,7 +42,7 @@ common::Status EntryRules::OnSubscribe(const Subscription::Change& change,
   if (change.wildcard_asked) RETURN_IF_ERROR(AskWildcard(versions, context));
   if (change.first && !client_.cursors) TakeVersions(versions);
   for (const std::string& name : change.confirm) {
-    const auto parts = ParseCanonical(name);
+    const auto parts = ParseCanonicalEntryName(name);
     if (parts && !parts->is_collection) channel_.queue.Add(name, Why::kAsked);
   }
   return common::OkStatus();
@@ -65,15 +50,15 @@ common::Status EntryRules::OnSubscribe(const Subscription::Change& change,
 
 common::Status EntryRules::Ask(const std::string& name, bool first, const InitialVersions& versions,
                                const Context& context) {
-  const std::optional<common::EntryNameParts> parts = ParseCanonical(name);
+  const std::optional<common::EntryNameParts> parts = ParseCanonicalEntryName(name);
   if (parts && parts->is_collection) {
     if (TakeDigests(CollectionOf(*parts), versions, context)) return common::OkStatus();
     const auto cursor = client_.cursors ? CursorFor(name, versions) : std::nullopt;
     return AskCollection(CollectionOf(*parts), cursor, context);
   }
-  const auto held = first ? versions.find(name) : versions.end();
-  if (held != versions.end()) channel_.known.emplace(name, held->second);
-  channel_.queue.Add(name, held != versions.end() ? Why::kChanged : Why::kAsked);
+  const auto held = first ? versions.Find(name) : std::nullopt;
+  if (held) channel_.known.emplace(name, *held);
+  channel_.queue.Add(name, held ? Why::kChanged : Why::kAsked);
   return parts ? AskKey(*parts, context) : common::OkStatus();
 }
 
@@ -112,17 +97,28 @@ common::Status EntryRules::AskWildcard(const InitialVersions& versions, const Co
   return common::OkStatus();
 }
 
-void EntryRules::TakeVersions(const InitialVersions& versions) {
-  for (const auto& [name, version] : versions) {
-    const std::optional<common::EntryNameParts> parts = ParseCanonical(name);
-    if (parts && parts->is_collection) continue;
-    CollectionFeed* const feed = parts ? FeedCovering(parts->dataset, parts->key) : nullptr;
-    if (feed != nullptr) {
-      feed->known().emplace(parts->key, version);
-    } else if (!channel_.subscription.Contains(name)) {
-      channel_.queue.Add(std::string(name), Why::kAsked);  // no longer to be had: a removal
-    }
+void EntryRules::TakeVersions(InitialVersions& versions) {
+  for (auto& [dataset, held] : versions.entries()) TakeVersionsOf(dataset, std::move(held));
+  uncovered_.push_back(std::move(versions.others()));
+}
+
+// To the feeds that cover them; what no feed covers is to be removed.
+void EntryRules::TakeVersionsOf(const std::string& dataset, KnownVersions held) {
+  const auto whole = feeds_.find({.dataset = dataset, .prefix = {}});
+  if (whole != feeds_.end() && whole->second.phase() != Phase::kDenied) {
+    whole->second.known() = std::move(held);
+    return;
   }
+  KnownVersions uncovered(held.text());
+  for (auto offset = held.Peek(); offset; held.Pop(), offset = held.Peek()) {
+    const auto parts = common::ParseEntryName(held.At(*offset).name);
+    CollectionFeed* const feed = FeedCovering(dataset, parts->key);
+    if (feed != nullptr && feed->known().text() == nullptr) {
+      feed->known() = KnownVersions(held.text());
+    }
+    (feed != nullptr ? feed->known() : uncovered).Add(*offset);
+  }
+  uncovered_.push_back(std::move(uncovered));
 }
 
 // --- unsubscribing ----------------------------------------------------------------------------
@@ -130,7 +126,7 @@ void EntryRules::TakeVersions(const InitialVersions& versions) {
 void EntryRules::Drop(const std::string& name, const Context& context) {
   channel_.queue.Drop(name);
   channel_.known.erase(name);
-  const std::optional<common::EntryNameParts> parts = ParseCanonical(name);
+  const std::optional<common::EntryNameParts> parts = ParseCanonicalEntryName(name);
   if (!parts) return;
   if (!parts->is_collection) return DropKey(*parts, context);
   const auto it = feeds_.find(CollectionOf(*parts));
@@ -160,7 +156,7 @@ void EntryRules::EraseFeed(Feeds::iterator it, WatchIndex& watches) {
   // Changes that only the feed would have brought.
   if (it->second.HasWork() && keys_.contains(collection.dataset)) {
     for (const std::string& name : channel_.subscription.names()) {
-      const auto parts = ParseCanonical(name);
+      const auto parts = ParseCanonicalEntryName(name);
       const bool covered = parts && !parts->is_collection && parts->dataset == collection.dataset &&
                            collection.Covers(parts->key);
       if (covered) channel_.queue.Add(name, Why::kChanged);
@@ -177,7 +173,7 @@ void EntryRules::Leave(WatchIndex& watches) {
   feeds_.clear();
   if (keys_.empty()) return;
   for (const std::string& name : channel_.subscription.names()) {
-    const auto parts = ParseCanonical(name);
+    const auto parts = ParseCanonicalEntryName(name);
     if (parts && !parts->is_collection) {
       watches.UnwatchKey(parts->dataset, parts->key, client_.stream);
     }
@@ -251,7 +247,7 @@ void EntryRules::ReviewKeys(const std::string& dataset, const Context& context) 
   if (access == keys->second.access) return;
   keys->second.access = access;
   for (const std::string& name : channel_.subscription.names()) {
-    const auto parts = ParseCanonical(name);
+    const auto parts = ParseCanonicalEntryName(name);
     if (!parts || parts->is_collection || parts->dataset != dataset) continue;
     channel_.queue.Add(name, Why::kAsked);
   }
@@ -271,16 +267,28 @@ common::Status EntryRules::OnCatalog(const CatalogChanges& changes, const Contex
 
 // --- answers by name --------------------------------------------------------------------------
 
+// A client may have thousands of prefixes of one dataset: looks at those only that come before
+// what is left of `key` and shortens it to what they have in common.
 CollectionFeed* EntryRules::FeedCovering(std::string_view dataset, std::string_view key) {
-  for (auto it = feeds_.lower_bound({.dataset = std::string(dataset), .prefix = {}});
-       it != feeds_.end() && it->first.dataset == dataset; ++it) {
-    if (it->second.phase() != Phase::kDenied && it->first.Covers(key)) return &it->second;
+  common::Collection probe{.dataset = std::string(dataset), .prefix = std::string(key)};
+  for (auto it = feeds_.upper_bound(probe); it != feeds_.begin(); it = feeds_.upper_bound(probe)) {
+    --it;
+    const std::string& prefix = it->first.prefix;
+    if (it->first.dataset != dataset) return nullptr;
+    if (!it->first.Covers(key)) {
+      probe.prefix.resize(static_cast<std::size_t>(std::ranges::mismatch(probe.prefix, prefix).in1 -
+                                                   probe.prefix.begin()));
+      continue;
+    }
+    if (it->second.phase() != Phase::kDenied) return &it->second;
+    if (prefix.empty()) return nullptr;
+    probe.prefix.resize(prefix.size() - 1);
   }
   return nullptr;
 }
 
 common::StatusOr<NamedAnswer> EntryRules::Resolve(std::string_view name, const Context& context) {
-  const std::optional<common::EntryNameParts> parts = ParseCanonical(name);
+  const std::optional<common::EntryNameParts> parts = ParseCanonicalEntryName(name);
   if (!parts) {
     return channel_.subscription.Contains(name) ? RefuseSpelling(name) : RemovedAnswer(name);
   }

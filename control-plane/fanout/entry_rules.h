@@ -21,7 +21,7 @@ class EntryRules final : public TypeRules {
 
   EntryRules(const Client& client, Channel& channel) : client_(client), channel_(channel) {}
 
-  common::Status OnSubscribe(const Subscription::Change& change, const InitialVersions& versions,
+  common::Status OnSubscribe(const Subscription::Change& change, InitialVersions& versions,
                              const Context& context) override;
   common::StatusOr<NamedAnswer> Resolve(std::string_view name, const Context& context) override;
   bool IsNews(std::string_view name, const NamedAnswer& answer) const override;
@@ -29,6 +29,7 @@ class EntryRules final : public TypeRules {
   void OnCommitted(std::string_view dataset) override;
   common::StatusOr<std::optional<Outgoing>> NextOfCollections(bool bulk,
                                                               const Context& context) override;
+  std::optional<common::MonotonicTime> WakeAt() const override { return turn_wanted_; }
   void OnAccepted(const SentResponse& response) override;
   void Leave(WatchIndex& watches) override;
 
@@ -58,7 +59,8 @@ class EntryRules final : public TypeRules {
   void DropWildcard(const Context& context);
   void EraseFeed(Feeds::iterator it, WatchIndex& watches);
   // What a client without the cursor feature says it holds.
-  void TakeVersions(const InitialVersions& versions);
+  void TakeVersions(InitialVersions& versions);
+  void TakeVersionsOf(const std::string& dataset, KnownVersions held);
 
   common::StatusOr<Feeds::iterator> FindOrAddFeed(const common::Collection& collection,
                                                   WatchIndex& watches);
@@ -77,6 +79,7 @@ class EntryRules final : public TypeRules {
                                            const Context& context);
   CollectionFeed* FeedCovering(std::string_view dataset, std::string_view key);
 
+  std::optional<Outgoing> NextUncovered(const Context& context);
   // The next response of one feed; absent when its step has nothing to say.
   common::StatusOr<std::optional<Outgoing>> Step(CollectionFeed& feed, const Context& context);
 
@@ -85,6 +88,8 @@ class EntryRules final : public TypeRules {
   Feeds feeds_;
   common::Collection last_fed_;  // feeds take turns
   std::map<std::string, Keys, std::less<>> keys_;
+  std::vector<KnownVersions> uncovered_;              // held by the client at first, to be removed
+  std::optional<common::MonotonicTime> turn_wanted_;  // since when a scan waits to go on
 };
 
 }  // namespace cp

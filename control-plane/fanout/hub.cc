@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "common/entry.h"
+#include "common/xds_limits.h"
+#include "control-plane/fanout/sotw_encoding.h"
 
 namespace cp {
 namespace {
@@ -51,14 +53,14 @@ void Hub::OnOpened(StreamId stream, StreamInfo info) {
   }
 }
 
-void Hub::OnRequest(StreamId id, common::StatusOr<common::DeltaRequest> request) {
+void Hub::OnRequest(StreamId id, common::StatusOr<Request> request) {
   ClientStream* const stream = Find(id);
   if (stream == nullptr) return;
   if (!request.ok()) return Close(*stream, request.status());
   InSnapshot(*stream, [&](const Context& context) -> common::Status {
     ASSIGN_OR_RETURN(const ClientStream::Answer answer, stream->OnRequest(*request, context));
     if (answer == ClientStream::Answer::kAck) ++counters_.acks;
-    if (answer == ClientStream::Answer::kNack) OnNack(*stream, *request);
+    if (answer == ClientStream::Answer::kNack) OnNack(*stream, request->message);
     return Pump(*stream, context);
   });
   if (!stream->closing) sink_.ReadNext(id);
@@ -79,17 +81,11 @@ void Hub::OnWriteDone(StreamId id, bool ok) {
   InSnapshot(*stream, [&](const Context& context) { return Pump(*stream, context); });
 }
 
-void Hub::OnContinue(StreamId id) {
-  ClientStream* const stream = Find(id);
-  if (stream == nullptr) return;
-  stream->continuing = false;
-  InSnapshot(*stream, [&](const Context& context) { return Pump(*stream, context); });
-}
-
 void Hub::OnClosed(StreamId id) {
   const auto it = streams_.find(id);
   if (it == streams_.end()) return;
   it->second->Leave(watches_);
+  SetTimer(*it->second, std::nullopt);
   streams_.erase(it);
 }
 
@@ -107,25 +103,33 @@ ClientStream* Hub::Find(StreamId id) {
 
 void Hub::Close(ClientStream& stream, const common::Status& status) {
   stream.closing = true;
+  SetTimer(stream, std::nullopt);
   sink_.Close(stream.client().stream, status);
 }
 
-Context Hub::ContextOf(const View& view) {
+Context Hub::ContextOf(const View& view, std::size_t& scans_left) {
   return {.catalog = *catalog_,
           .view = view,
           .epoch = store_.epoch(),
           .chunks = chunks_,
           .watches = watches_,
           .tables = tables_,
-          .now_ms = clock_.UnixMillis(),
-          .yielded = yielded_};
+          .unix_ms = clock_.UnixMillis(),
+          .now = clock_.Now(),
+          .scans_left = scans_left};
 }
 
 void Hub::InSnapshot(ClientStream& stream,
                      const std::function<common::Status(const Context&)>& work) {
+  std::size_t scans_left = common::kScanEntriesPerTurn;
+  InSnapshot(stream, scans_left, work);
+}
+
+void Hub::InSnapshot(ClientStream& stream, std::size_t& scans_left,
+                     const std::function<common::Status(const Context&)>& work) {
   const auto view = store_.OpenView();
   common::Status status =
-      view.ok() ? work(ContextOf(**view))
+      view.ok() ? work(ContextOf(**view, scans_left))
                 : common::Error(common::StatusCode::kUnavailable, "cannot read the store: {}",
                                 common::Message(view.status()));
   if (!status.ok()) Close(stream, status);
@@ -133,23 +137,52 @@ void Hub::InSnapshot(ClientStream& stream,
 
 common::Status Hub::Pump(ClientStream& stream, const Context& context) {
   if (stream.writing || stream.closing) return common::OkStatus();
-  yielded_ = false;
   ASSIGN_OR_RETURN(std::optional<ClientStream::Ready> ready, stream.Next(context));
-  if (ready) {
-    Send(stream, *std::move(ready));
-  } else if (yielded_ && !std::exchange(stream.continuing, true)) {
-    sink_.Continue(stream.client().stream);
-  }
+  SetTimer(stream, ready ? std::nullopt : stream.wake_at());
+  if (ready) Send(stream, *std::move(ready));
   return common::OkStatus();
+}
+
+void Hub::SetTimer(ClientStream& stream, std::optional<common::MonotonicTime> time) {
+  const StreamId id = stream.client().stream;
+  if (stream.timer) timers_.erase({*stream.timer, id});
+  stream.timer = time;
+  if (time) timers_.emplace(*time, id);
+}
+
+std::optional<common::MonotonicTime> Hub::NextStep() const {
+  if (timers_.empty()) return std::nullopt;
+  return timers_.begin()->first;
+}
+
+void Hub::Step() {
+  const common::MonotonicTime now = clock_.Now();
+  std::vector<StreamId> due;
+  for (const auto& [time, id] : timers_) {
+    if (time > now) break;
+    due.push_back(id);
+  }
+  std::size_t scans_left = common::kScanEntriesPerTurn;  // of all of them; then come other events
+  for (const StreamId id : due) {
+    ClientStream* const stream = Find(id);
+    if (stream == nullptr) continue;
+    InSnapshot(*stream, scans_left, [&](const Context& context) { return Pump(*stream, context); });
+    if (scans_left == 0) break;
+  }
 }
 
 void Hub::Send(ClientStream& stream, ClientStream::Ready ready) {
   SentResponse& sent = ready.out.sent;
   sent.nonce = stream.NewNonce();
   sent.sent_at = clock_.Now();
+  const std::string& type_url = ready.channel->type_url;
+  const std::string nonce = std::to_string(sent.nonce);
   std::string trailer;
-  common::AppendResponseTrailer(ready.channel->type_url, {}, std::to_string(sent.nonce),
-                                options_.identifier, trailer);
+  if (stream.client().variant == Variant::kSotw) {
+    AppendSotwTrailer(type_url, ready.out.version, nonce, options_.identifier, trailer);
+  } else {
+    common::AppendResponseTrailer(type_url, {}, nonce, options_.identifier, trailer);
+  }
   Response response{.pieces = std::move(ready.out.pieces)};
   response.pieces.push_back(std::make_shared<const std::string>(std::move(trailer)));
   sent.bytes = response.bytes();
@@ -237,7 +270,8 @@ void Hub::OnCommitted(const std::vector<std::string>& datasets, CatalogPtr catal
     Drain();  // nobody could be told; the agents go elsewhere or come back
     return;
   }
-  const Context context = ContextOf(**view);
+  std::size_t scans_left = common::kScanEntriesPerTurn;
+  const Context context = ContextOf(**view, scans_left);
   for (const StreamId id : Concerned(datasets, changes, context)) {
     ClientStream* const stream = Find(id);
     if (stream == nullptr) continue;

@@ -13,7 +13,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/clock.h"
@@ -65,12 +68,15 @@ class Hub {
 
   void OnOpened(StreamId stream, StreamInfo info);
   // An undecodable request arrives as its error and ends the stream.
-  void OnRequest(StreamId stream, common::StatusOr<common::DeltaRequest> request);
+  void OnRequest(StreamId stream, common::StatusOr<Request> request);
   void OnWriteDone(StreamId stream, bool ok);
-  void OnContinue(StreamId stream);
   void OnClosed(StreamId stream);
   // `catalog`: null when no declaration changed.
   void OnCommitted(const std::vector<std::string>& datasets, CatalogPtr catalog);
+  // When Step has something to do though nothing else happens; absent: no need.
+  std::optional<common::MonotonicTime> NextStep() const;
+  // Goes on with the streams whose time has come.
+  void Step();
   // Ends every stream (UNAVAILABLE) so that the agents go elsewhere.
   void Drain();
 
@@ -82,9 +88,13 @@ class Hub {
  private:
   // Runs `work` in a snapshot; a store that cannot be read ends `stream` only.
   void InSnapshot(ClientStream& stream, const std::function<common::Status(const Context&)>& work);
-  Context ContextOf(const View& view);
+  void InSnapshot(ClientStream& stream, std::size_t& scans_left,
+                  const std::function<common::Status(const Context&)>& work);
+  // Valid while `scans_left` is.
+  Context ContextOf(const View& view, std::size_t& scans_left);
   // Sends what is next, if the stream can take it.
   common::Status Pump(ClientStream& stream, const Context& context);
+  void SetTimer(ClientStream& stream, std::optional<common::MonotonicTime> time);
   void Send(ClientStream& stream, ClientStream::Ready ready);
   void Close(ClientStream& stream, const common::Status& status);
   // Null: gone or being closed.
@@ -104,9 +114,9 @@ class Hub {
   CatalogPtr catalog_;
   ChunkSource chunks_;
   BucketTables tables_;
-  bool yielded_ = false;  // Context::yielded, of the event under way
   WatchIndex watches_;
   std::map<StreamId, std::unique_ptr<ClientStream>> streams_;
+  std::set<std::pair<common::MonotonicTime, StreamId>> timers_;
   HubCounters counters_;
 };
 

@@ -18,8 +18,8 @@
 
 #include "common/clock.h"
 #include "common/entry.h"
-#include "common/limits.h"
 #include "common/names.h"
+#include "common/xds_limits.h"
 #include "control-plane/fanout/hub.h"
 #include "tests/fakes/memory_store.h"
 
@@ -110,18 +110,21 @@ class HubHarness : public ResponseSink {
   }
 
   // --- clients ---
-  StreamId Open(std::string identity = {}) {
+  StreamId Open(std::string identity = {}, Variant variant = Variant::kDelta) {
     const StreamId id = ++last_stream_;
-    ports_[id].reading = true;
-    hub.OnOpened(id, {.peer = "test", .identity = std::move(identity)});
+    ports_[id] = {.variant = variant, .reading = true};
+    hub.OnOpened(id, {.peer = "test", .identity = std::move(identity), .variant = variant});
     return id;
   }
-  void Request(StreamId stream, common::DeltaRequest request) {
+  // Over the wire and back, as in the program.
+  void Request(StreamId stream, const common::DeltaRequest& request) {
+    RequestBytes(stream, common::EncodeDeltaRequest(request));
+  }
+  void RequestBytes(StreamId stream, const std::string& bytes) {
     Port& port = ports_.at(stream);
     ASSERT_TRUE(port.reading) << "the hub has not asked for the next request";
     port.reading = false;
-    // Over the wire and back, as in the program.
-    hub.OnRequest(stream, common::DecodeDeltaRequest(common::EncodeDeltaRequest(request)));
+    hub.OnRequest(stream, ParseRequest(port.variant, bytes));
   }
   void Ack(StreamId stream, const Got& got) {
     common::DeltaRequest request;
@@ -138,12 +141,32 @@ class HubHarness : public ResponseSink {
   }
   // The response under way arrives; absent: nothing was sent.
   std::optional<Got> Receive(StreamId stream) {
-    RunContinued();
+    Settle();
     Port& port = ports_.at(stream);
     if (!port.sent) return std::nullopt;
     Got got = Take(port);
     hub.OnWriteDone(stream, true);
     return got;
+  }
+  // As Receive, but lets time pass if the hub waits for it.
+  std::optional<Got> ReceiveLater(StreamId stream) {
+    while (Quiet(stream) && hub.NextStep()) clock.now = *hub.NextStep();
+    return Receive(stream);
+  }
+  // As Receive, undecoded.
+  std::optional<std::string> ReceiveBytes(StreamId stream) {
+    Settle();
+    Port& port = ports_.at(stream);
+    if (!port.sent) return std::nullopt;
+    std::string bytes;
+    for (const SharedBytes& piece : port.sent->pieces) bytes.append(*piece);
+    port.sent.reset();
+    hub.OnWriteDone(stream, true);
+    return bytes;
+  }
+  // What is due by now happens.
+  void Settle() {
+    for (; hub.NextStep() && *hub.NextStep() <= clock.now; ++steps) hub.Step();
   }
   // Everything, each response acknowledged.
   std::vector<Got> ReceiveAll(StreamId stream, bool ack = true) {
@@ -161,14 +184,9 @@ class HubHarness : public ResponseSink {
     EXPECT_EQ(all.size(), 1u);
     return all.empty() ? Got{} : all.front();
   }
-  bool Quiet(StreamId stream) const { return !ports_.at(stream).sent; }
-  void RunContinued() {
-    while (!continued_.empty()) {
-      const StreamId stream = continued_.front();
-      continued_.pop_front();
-      ++continuations;
-      hub.OnContinue(stream);
-    }
+  bool Quiet(StreamId stream) {
+    Settle();
+    return !ports_.at(stream).sent;
   }
   void Disconnect(StreamId stream) {
     ports_.erase(stream);
@@ -182,14 +200,14 @@ class HubHarness : public ResponseSink {
   void Send(StreamId stream, Response response) override {
     Port& port = ports_.at(stream);
     CHECK(!port.sent && !port.closed);
-    EXPECT_LE(response.bytes(), common::kResponseBytesMax);
+    EXPECT_LE(response.bytes(),
+              port.variant == Variant::kDelta ? common::kResponseBytesMax : common::kSotwBytesMax);
     port.sent = std::move(response);
   }
   void ReadNext(StreamId stream) override {
     CHECK(!ports_.at(stream).reading);
     ports_.at(stream).reading = true;
   }
-  void Continue(StreamId stream) override { continued_.push_back(stream); }
   void Close(StreamId stream, common::Status status) override {
     CHECK(!ports_.at(stream).closed);
     ports_.at(stream).closed = std::move(status);
@@ -201,15 +219,16 @@ class HubHarness : public ResponseSink {
   ManualClock clock;
   MemoryStore store;
   Hub hub;
-  std::size_t continuations = 0;
+  std::size_t steps = 0;           // of the hub by itself
   std::vector<std::string> nacks;  // "service: type: message"
 
  private:
   struct Port {
-    std::optional<Response> sent;
+    Variant variant = Variant::kDelta;
+    std::optional<Response> sent = {};
     bool reading = false;
-    std::optional<common::Status> closed;
-    std::set<std::string> nonces;
+    std::optional<common::Status> closed = {};
+    std::set<std::string> nonces = {};
   };
 
   void CommitDeclaration(DeclarationChange change) {
@@ -256,7 +275,6 @@ class HubHarness : public ResponseSink {
   }
 
   std::map<StreamId, Port> ports_;
-  std::deque<StreamId> continued_;
   StreamId last_stream_ = 0;
 };
 

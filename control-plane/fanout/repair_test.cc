@@ -256,17 +256,19 @@ TEST_F(RepairTest, ScansYieldAndAreShared) {
   copy["m5-7"].value = "lost";
   const std::size_t count = Question(LostCursor());
   EXPECT_EQ(count, 2048u);
-  const std::size_t steps = h.continuations;
-  EXPECT_GE(steps, 3u);
+  const std::size_t steps = h.steps;
+  EXPECT_GE(steps, 1u);
   Answer(Digests(copy, count));
   Apply(copy);
   EXPECT_EQ(copy, Of(h));
-  const std::size_t before = h.continuations;
+  const std::size_t before = h.steps;
   Question(LostCursor());
-  EXPECT_EQ(h.continuations, before) << "the digests were kept";
+  EXPECT_EQ(h.steps, before) << "the digests were kept";
   Answer(Digests(copy, count));
+  ASSERT_TRUE(h.Receive(stream).has_value());  // the repair marker
+  EXPECT_TRUE(h.hub.NextStep().has_value()) << "the search for marked buckets yields, too";
   EXPECT_EQ(Apply(copy), 0u);
-  EXPECT_GT(h.continuations, before) << "the search for marked buckets yields, too";
+  EXPECT_FALSE(h.hub.NextStep().has_value());
 }
 
 }  // namespace

@@ -17,8 +17,8 @@ namespace cp {
 using StreamId = std::uint64_t;
 using SharedBytes = std::shared_ptr<const std::string>;
 
-// A DeltaDiscoveryResponse in pieces; their concatenation is the message. Pieces are shared between
-// streams, but for the last one, which holds the nonce.
+// A DeltaDiscoveryResponse or DiscoveryResponse in pieces; their concatenation is the message.
+// Pieces are shared between streams, but for the last one, which holds the nonce.
 struct Response {
   std::vector<SharedBytes> pieces;
   std::size_t bytes() const {
@@ -45,9 +45,6 @@ class ResponseSink {
   virtual void Send(StreamId stream, Response response) = 0;
   // The last request has been dealt with: read the next; ends with Hub::OnRequest or OnClosed.
   virtual void ReadNext(StreamId stream) = 0;
-  // Calls Hub::OnContinue later, behind the events that wait already: the stream has work that
-  // would keep the hub too long in one piece.
-  virtual void Continue(StreamId stream) = 0;
   // Ends the stream with `status`; OnClosed follows.
   virtual void Close(StreamId stream, common::Status status) = 0;
   // For people to see; the hub has dealt with it.

@@ -119,7 +119,7 @@ TEST_F(ServerScenario, Server33_InnocentsOfARejectedResponseAreNotLost) {
     std::set<std::string> held;
     std::size_t rejected = 0;
     const auto serve = [&] {
-      while (const std::optional<Got> got = Receive(stream)) {
+      while (const std::optional<Got> got = ReceiveLater(stream)) {
         const auto it = got->resources.find(bad);
         if (it != got->resources.end() && it->second == bad_version) {
           ASSERT_LE(++rejected, 8u) << "a loop";

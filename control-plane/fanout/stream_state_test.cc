@@ -81,13 +81,42 @@ TEST(NameQueueTest, ReturnKeepsThePlaceAndDropForgets) {
 
 TEST(NameQueueTest, RetryHalvesUntilTheCulpritIsAlone) {
   NameQueue queue;
-  queue.Retry({"a", "b", "c"});
+  const common::MonotonicTime now{std::chrono::seconds(1)};
+  ASSERT_TRUE(queue.Retry({.names = {"a", "b", "c"}}, now));
   EXPECT_FALSE(queue.empty());
-  EXPECT_THAT(*queue.TakeGroup(), ElementsAre("a"));
-  EXPECT_THAT(*queue.TakeGroup(), ElementsAre("b", "c"));
-  queue.Retry({"alone"});
-  EXPECT_FALSE(queue.TakeGroup());
+  EXPECT_FALSE(queue.TakeGroup(now)) << "not at once";
+  const common::MonotonicTime due = *queue.NextGroup();
+  EXPECT_LE(due, now + common::kRejectedBackoffMin);
+  EXPECT_THAT(queue.TakeGroup(due)->names, ElementsAre("a"));
+  const NameQueue::Group half = *queue.TakeGroup(due);
+  EXPECT_THAT(half.names, ElementsAre("b", "c"));
+  EXPECT_EQ(half.halvings, 1);
+  ASSERT_TRUE(queue.Retry({.names = {"alone"}, .halvings = 2}, now));
+  EXPECT_FALSE(queue.NextGroup());
   EXPECT_TRUE(queue.empty());
+}
+
+TEST(NameQueueTest, RetriesComeLaterEachTimeUpToACap) {
+  NameQueue queue;
+  const common::MonotonicTime now{std::chrono::seconds(1)};
+  common::Millis before{0};
+  for (int halvings = 0; halvings < 40; ++halvings) {
+    ASSERT_TRUE(queue.Retry({.names = {"a", "b"}, .halvings = halvings}, now));
+    const auto delay = *queue.NextGroup() - now;
+    EXPECT_GE(delay * 2 + common::Millis(1), before) << halvings;
+    EXPECT_LE(delay, common::kRejectedBackoffMax);
+    before = std::chrono::duration_cast<common::Millis>(delay);
+    while (queue.TakeGroup(now + common::kRejectedBackoffMax)) continue;
+  }
+  EXPECT_GE(before, common::kRejectedBackoffMax / 2);
+}
+
+TEST(NameQueueTest, RejectedNamesThatWaitAreBounded) {
+  NameQueue queue;
+  const std::vector<std::string> names(common::kRejectedNamesMax / 2, "name");
+  EXPECT_TRUE(queue.Retry({.names = names}, {}));
+  EXPECT_TRUE(queue.Retry({.names = names}, {}));
+  EXPECT_FALSE(queue.Retry({.names = {"a", "b"}}, {}));
 }
 
 DatasetState State(Revision head, Revision floor) {

@@ -64,4 +64,23 @@ common::StatusOr<Subscription::Change> Subscription::Apply(const common::DeltaRe
   return change;
 }
 
+common::StatusOr<Subscription::Change> Subscription::Replace(const common::DeltaRequest& request) {
+  Change change;
+  change.first = !opened_;
+  opened_ = true;
+  named_ = named_ || !request.subscribe.empty();
+  const bool had_wildcard = wildcard_;
+  NameSet before;
+  before.swap(names_);
+  wildcard_ = !named_;
+  RETURN_IF_ERROR(AddNames(request, change));
+  change.wildcard_asked = wildcard_ && !had_wildcard;
+  change.wildcard_dropped = !wildcard_ && had_wildcard;
+  std::erase_if(change.asked, [&before](const std::string& name) { return before.contains(name); });
+  for (const std::string& name : before) {
+    if (!Contains(name)) change.dropped.push_back(name);
+  }
+  return change;
+}
+
 }  // namespace cp

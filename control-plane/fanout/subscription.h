@@ -9,22 +9,16 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "common/delta_codec.h"
 #include "common/status.h"
+#include "common/text_hash.h"
 
 namespace cp {
 
-// Lets a set or map of strings be searched by string_view.
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const {
-    return std::hash<std::string_view>()(text);
-  }
-};
-using NameSet = std::unordered_set<std::string, TextHash, std::equal_to<>>;
+using common::NameSet;
+using common::TextHash;
 
 class Subscription {
  public:
@@ -45,6 +39,9 @@ class Subscription {
 
   // RESOURCE_EXHAUSTED: too many names; INVALID_ARGUMENT: an empty name. The stream must end then.
   common::StatusOr<Change> Apply(const common::DeltaRequest& request);
+  // State of the world: `subscribe` holds all that is wanted from now on; empty: everything, unless
+  // something was named before on this stream.
+  common::StatusOr<Change> Replace(const common::DeltaRequest& request);
 
   bool Contains(std::string_view name) const { return names_.contains(name); }
   bool wildcard() const { return wildcard_; }
@@ -59,6 +56,7 @@ class Subscription {
   NameSet names_;
   bool wildcard_ = false;
   bool opened_ = false;
+  bool named_ = false;  // state of the world: some request held names
 };
 
 }  // namespace cp

@@ -1,10 +1,11 @@
 #include "control-plane/stream/delta_stream.h"
 
+#include <memory>
 #include <utility>
 #include <vector>
 
-#include "common/delta_codec.h"
 #include "common/rpc/status.h"
+#include "common/xds_limits.h"
 #include "control-plane/stream/hub_thread.h"
 
 namespace cp {
@@ -19,14 +20,6 @@ grpc::Slice ToSlice(const SharedBytes& piece) {
   return grpc::Slice(
       const_cast<char*>(piece->data()), piece->size(),
       [](void* shared) { delete static_cast<SharedBytes*>(shared); }, kept);
-}
-
-common::StatusOr<common::DeltaRequest> Decode(const grpc::ByteBuffer& buffer) {
-  grpc::Slice slice;
-  if (!buffer.TrySingleSlice(&slice).ok() && !buffer.DumpToSingleSlice(&slice).ok()) {
-    return common::InvalidArgument("unreadable request");
-  }
-  return common::DecodeDeltaRequest({reinterpret_cast<const char*>(slice.begin()), slice.size()});
 }
 
 }  // namespace
@@ -51,9 +44,29 @@ void DeltaStream::End(const common::Status& status) {
 
 void DeltaStream::OnReadDone(bool ok) {
   if (!ok) return hub_.PostEnd(id_, common::OkStatus());  // the client has said all it wanted to
-  common::StatusOr<common::DeltaRequest> request = Decode(request_);
+  hub_.PostRequest(id_, TakeRequest());
+}
+
+common::StatusOr<Request> DeltaStream::TakeRequest() {
+  const std::size_t bytes = request_.Length();
+  std::shared_ptr<void> charge;
+  if (bytes > common::kRequestBytesUncounted) {
+    charge = hub_.requests().Take(bytes);
+    if (charge == nullptr) {
+      request_.Clear();
+      return common::Error(common::StatusCode::kUnavailable,
+                           "{} bytes of requests are being dealt with, all that this control plane "
+                           "takes at a time: try again",
+                           common::kRequestsBytesMax);
+    }
+  }
+  grpc::Slice slice;
+  const bool readable =
+      request_.TrySingleSlice(&slice).ok() || request_.DumpToSingleSlice(&slice).ok();
   request_.Clear();
-  hub_.PostRequest(id_, std::move(request));
+  if (!readable) return common::InvalidArgument("unreadable request");
+  return ParseRequest(variant_, {reinterpret_cast<const char*>(slice.begin()), slice.size()},
+                      std::move(charge));
 }
 
 void DeltaStream::OnWriteDone(bool ok) { hub_.PostWriteDone(id_, ok); }

@@ -1,4 +1,4 @@
-// DeltaStream: the gRPC side of one delta xDS stream; carries bytes, decides nothing.
+// DeltaStream: the gRPC side of one xDS stream of either variant; carries bytes, decides nothing.
 //
 // Thread: gRPC's callbacks only decode and post; every operation is started on the hub thread.
 // Lifetime: made by DiscoveryService, handed to the HubThread with its first event, deleted there
@@ -14,6 +14,7 @@
 #include <atomic>
 
 #include "common/status.h"
+#include "control-plane/fanout/request.h"
 #include "control-plane/fanout/response_sink.h"
 
 namespace cp {
@@ -23,8 +24,8 @@ class HubThread;
 class DeltaStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   // `live` counts the streams that exist.
-  DeltaStream(StreamId id, HubThread& hub, std::atomic<std::size_t>& live)
-      : id_(id), hub_(hub), live_(live) {}
+  DeltaStream(StreamId id, Variant variant, HubThread& hub, std::atomic<std::size_t>& live)
+      : id_(id), variant_(variant), hub_(hub), live_(live) {}
   ~DeltaStream() override { live_.fetch_sub(1); }
   DeltaStream(const DeltaStream&) = delete;
   DeltaStream& operator=(const DeltaStream&) = delete;
@@ -43,7 +44,10 @@ class DeltaStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
   void OnDone() override;
 
  private:
+  common::StatusOr<Request> TakeRequest();
+
   const StreamId id_;
+  const Variant variant_;
   HubThread& hub_;
   std::atomic<std::size_t>& live_;
   grpc::ByteBuffer request_;   // of the read under way

@@ -8,10 +8,8 @@
 namespace cp {
 namespace {
 
-using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
-
 // A stream that ends before it begins.
-class Refused final : public Reactor {
+class Refused final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   explicit Refused(const common::Status& status) { Finish(common::ToGrpc(status)); }
   void OnDone() override { delete this; }
@@ -19,31 +17,52 @@ class Refused final : public Reactor {
 
 }  // namespace
 
-Reactor* DiscoveryService::DeltaAggregatedResources(grpc::CallbackServerContext* context) {
-  StreamInfo info{.peer = context->peer(),
-                  .identity = common::PeerIdentity(*context->auth_context())};
+common::Status DiscoveryService::Admit() {
+  using common::StatusCode;
+  if (!accepting_) return common::Error(StatusCode::kUnavailable, "shutting down");
+  if (!admission_.Take(clock_.Now())) {
+    return common::Error(
+        StatusCode::kUnavailable,
+        "more than {} new streams a second, the most this control plane takes: try "
+        "again",
+        options_.streams_per_second);
+  }
+  if (live_.fetch_add(1) >= options_.streams_max) {
+    live_.fetch_sub(1);
+    return common::Error(StatusCode::kUnavailable,
+                         "{} streams are open, the most this control plane takes",
+                         options_.streams_max);
+  }
+  return common::OkStatus();
+}
+
+DiscoveryService::Reactor* DiscoveryService::Accept(grpc::CallbackServerContext& context,
+                                                    Variant variant) {
+  StreamInfo info{.peer = context.peer(),
+                  .identity = common::PeerIdentity(*context.auth_context()),
+                  .variant = variant};
   if (options_.trust == common::Trust::kCertificates && info.identity.empty()) {
     return new Refused(common::Error(
         common::StatusCode::kUnauthenticated,
         "the client certificate names no service: it needs a SPIFFE ID or a DNS name"));
   }
-  if (live_.fetch_add(1) >= options_.streams_max) {
-    live_.fetch_sub(1);
-    return new Refused(common::Error(common::StatusCode::kUnavailable,
-                                     "{} streams are open, the most this control plane takes",
-                                     options_.streams_max));
-  }
+  const common::Status admitted = Admit();
+  if (!admitted.ok()) return new Refused(admitted);
   const StreamId id = ++last_id_;
-  auto stream = std::make_unique<DeltaStream>(id, hub_, live_);
+  auto stream = std::make_unique<DeltaStream>(id, variant, hub_, live_);
   DeltaStream* const reactor = stream.get();
   hub_.PostOpened(id, std::move(info), std::move(stream));
   return reactor;
 }
 
-Reactor* DiscoveryService::StreamAggregatedResources(grpc::CallbackServerContext*) {
-  return new Refused(common::Error(common::StatusCode::kUnimplemented,
-                                   "state of the world is not served: use the delta variant, "
-                                   "DeltaAggregatedResources"));
+DiscoveryService::Reactor* DiscoveryService::DeltaAggregatedResources(
+    grpc::CallbackServerContext* context) {
+  return Accept(*context, Variant::kDelta);
+}
+
+DiscoveryService::Reactor* DiscoveryService::StreamAggregatedResources(
+    grpc::CallbackServerContext* context) {
+  return Accept(*context, Variant::kSotw);
 }
 
 }  // namespace cp

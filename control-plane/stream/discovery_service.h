@@ -8,9 +8,12 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
+#include "common/clock.h"
 #include "common/limits.h"
 #include "common/rpc/identity.h"
+#include "control-plane/stream/admission.h"
 #include "control-plane/stream/hub_thread.h"
 #include "envoy/service/discovery/v3/discovery.grpc.pb.h"
 
@@ -19,6 +22,9 @@ namespace cp {
 struct DiscoveryOptions {
   common::Trust trust = common::Trust::kCertificates;
   std::size_t streams_max = common::kStreamsMax;  // beyond: UNAVAILABLE, try elsewhere
+  // New streams in the long run, and at once; beyond: UNAVAILABLE, try again. 0: no limit.
+  std::uint64_t streams_per_second = 0;
+  std::uint64_t streams_burst = 0;
 };
 
 using DiscoveryBase = envoy::service::discovery::v3::AggregatedDiscoveryService::
@@ -29,17 +35,32 @@ using DiscoveryBase = envoy::service::discovery::v3::AggregatedDiscoveryService:
 
 class DiscoveryService final : public DiscoveryBase {
  public:
-  DiscoveryService(DiscoveryOptions options, HubThread& hub) : options_(options), hub_(hub) {}
+  DiscoveryService(DiscoveryOptions options, const common::Clock& clock, HubThread& hub)
+      : options_(options),
+        clock_(clock),
+        hub_(hub),
+        admission_(options.streams_per_second, options.streams_burst, clock.Now()) {}
+
+  // From now on every new stream is told to go elsewhere.
+  void StopAccepting() { accepting_ = false; }
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* DeltaAggregatedResources(
       grpc::CallbackServerContext* context) override;
-  // State of the world: UNIMPLEMENTED, the delta variant is the one to use.
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StreamAggregatedResources(
       grpc::CallbackServerContext* context) override;
 
  private:
+  using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
+
+  Reactor* Accept(grpc::CallbackServerContext& context, Variant variant);
+  // Counts the stream, unless it cannot be taken.
+  common::Status Admit();
+
   const DiscoveryOptions options_;
+  const common::Clock& clock_;
   HubThread& hub_;
+  TokenBucket admission_;
+  std::atomic<bool> accepting_{true};
   std::atomic<StreamId> last_id_{0};
   std::atomic<std::size_t> live_{0};
 };

@@ -1,5 +1,6 @@
 #include "control-plane/stream/hub_thread.h"
 
+#include <algorithm>
 #include <future>
 #include <set>
 #include <utility>
@@ -10,7 +11,7 @@
 namespace cp {
 namespace {
 
-constexpr std::size_t kEventsPerStream = 7;  // open, request, written, continued, ended 2×, closed
+constexpr std::size_t kEventsPerStream = 6;  // opened, request, written, ended twice, closed
 constexpr std::size_t kNoticesMax = 10'000;
 constexpr std::size_t kQuestionsMax = 10'000;
 constexpr std::chrono::seconds kWakeEvery{60};
@@ -29,10 +30,6 @@ void HubThread::Sink::Send(StreamId stream, Response response) {
 }
 
 void HubThread::Sink::ReadNext(StreamId stream) { streams.at(stream)->Read(); }
-
-void HubThread::Sink::Continue(StreamId stream) {
-  (void)hub_.mailbox_.Post(Continued{.id = stream});  // refused when shutting down only
-}
 
 void HubThread::Sink::Close(StreamId stream, common::Status status) {
   log_.Warn(limiter_, "stream ended by the control plane",
@@ -53,8 +50,9 @@ void HubThread::Sink::OnNack(StreamId stream, const Nack& nack) {
 
 HubThread::HubThread(HubOptions options, const common::Clock& clock, const Store& store,
                      common::Log& log)
-    : store_(store),
-      sink_(*this, log, clock),
+    : clock_(clock),
+      store_(store),
+      sink_(log, clock),
       hub_(options, clock, store, sink_),
       mailbox_(MailboxLimit(options.streams_max)),
       thread_("hub", [this] { Run(); }) {}
@@ -70,7 +68,7 @@ void HubThread::PostOpened(StreamId id, StreamInfo info, std::unique_ptr<DeltaSt
   Post(Opened{.id = id, .info = std::move(info), .stream = std::move(stream)});
 }
 
-void HubThread::PostRequest(StreamId id, common::StatusOr<common::DeltaRequest> request) {
+void HubThread::PostRequest(StreamId id, common::StatusOr<Request> request) {
   Post(Requested{.id = id, .request = std::move(request)});
 }
 
@@ -115,11 +113,18 @@ HubFigures HubThread::Figures() {
 
 void HubThread::Run() {
   while (true) {
-    std::vector<Event> events = mailbox_.WaitAll(kWakeEvery);
+    std::vector<Event> events = mailbox_.WaitAll(Wait());
     if (events.empty() && mailbox_.closed()) return;
     HandleCommits(events);
     for (Event& event : events) Handle(event);
+    hub_.Step();
   }
+}
+
+std::chrono::nanoseconds HubThread::Wait() const {
+  const std::optional<common::MonotonicTime> next = hub_.NextStep();
+  if (!next) return kWakeEvery;
+  return std::clamp<std::chrono::nanoseconds>(*next - clock_.Now(), {}, kWakeEvery);
 }
 
 // All notices that wait become one: a stream is sent the newest state once, not each step to it.
@@ -154,8 +159,6 @@ void HubThread::Handle(Event& event) {
     hub_.OnRequest(requested->id, std::move(requested->request));
   } else if (const auto* const written = std::get_if<Written>(&event)) {
     hub_.OnWriteDone(written->id, written->ok);
-  } else if (const auto* const continued = std::get_if<Continued>(&event)) {
-    hub_.OnContinue(continued->id);
   } else if (const auto* const ended = std::get_if<Ended>(&event)) {
     const auto it = sink_.streams.find(ended->id);
     if (it != sink_.streams.end()) it->second->End(ended->status);

@@ -17,8 +17,10 @@
 #include "common/log.h"
 #include "common/mailbox.h"
 #include "common/thread.h"
+#include "common/xds_limits.h"
 #include "control-plane/fanout/hub.h"
 #include "control-plane/store/committer.h"
+#include "control-plane/stream/admission.h"
 #include "control-plane/stream/delta_stream.h"
 
 namespace cp {
@@ -36,7 +38,7 @@ class HubThread final : public CommitListener {
 
   // Takes over the stream and starts its first read.
   void PostOpened(StreamId id, StreamInfo info, std::unique_ptr<DeltaStream> stream);
-  void PostRequest(StreamId id, common::StatusOr<common::DeltaRequest> request);
+  void PostRequest(StreamId id, common::StatusOr<Request> request);
   void PostWriteDone(StreamId id, bool ok);
   // The client has gone or wants to: end the stream with `status`.
   void PostEnd(StreamId id, common::Status status);
@@ -47,6 +49,9 @@ class HubThread final : public CommitListener {
   void OnCommitted(const std::vector<std::string>& datasets, CatalogPtr catalog) override;
   // Ends every stream with UNAVAILABLE, so that agents go elsewhere.
   void Drain();
+
+  // Counts big requests from their arrival until the hub needs nothing of them any more.
+  ByteBudget& requests() { return requests_; }
 
   // Asked by message; block until the hub has answered.
   HubStatus Status();
@@ -60,14 +65,11 @@ class HubThread final : public CommitListener {
   };
   struct Requested {
     StreamId id = 0;
-    common::StatusOr<common::DeltaRequest> request;
+    common::StatusOr<Request> request;
   };
   struct Written {
     StreamId id = 0;
     bool ok = false;
-  };
-  struct Continued {
-    StreamId id = 0;
   };
   struct Ended {
     StreamId id = 0;
@@ -84,36 +86,38 @@ class HubThread final : public CommitListener {
     std::function<void(const Hub&)> ask;
   };
   struct DrainAll {};
-  using Event = std::variant<Opened, Requested, Written, Continued, Ended, Closed, Committed,
-                             Question, DrainAll>;
+  using Event =
+      std::variant<Opened, Requested, Written, Ended, Closed, Committed, Question, DrainAll>;
 
   // The sink that the hub speaks to: hub thread only.
   class Sink final : public ResponseSink {
    public:
-    Sink(HubThread& hub, common::Log& log, const common::Clock& clock)
-        : hub_(hub), log_(log), limiter_(clock), nack_limiter_(clock) {}
+    Sink(common::Log& log, const common::Clock& clock)
+        : log_(log), limiter_(clock), nack_limiter_(clock) {}
     void Send(StreamId stream, Response response) override;
     void ReadNext(StreamId stream) override;
-    void Continue(StreamId stream) override;
     void Close(StreamId stream, common::Status status) override;
     void OnNack(StreamId stream, const Nack& nack) override;
 
     std::map<StreamId, std::unique_ptr<DeltaStream>> streams;
 
    private:
-    HubThread& hub_;
     common::Log& log_;
     common::LogLimiter limiter_, nack_limiter_;
   };
 
   void Post(Event event);
   void Run();
+  // Until the hub has something to do by itself.
+  std::chrono::nanoseconds Wait() const;
   void Handle(Event& event);
   void HandleCommits(std::vector<Event>& events);
   template <class T>
   T Ask(const std::function<T(const Hub&)>& question);
 
+  const common::Clock& clock_;
   const Store& store_;
+  ByteBudget requests_{common::kRequestsBytesMax};
   Sink sink_;
   Hub hub_;
   std::atomic<std::size_t> notices_{0};  // Committed events that wait

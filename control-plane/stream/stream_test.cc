@@ -110,8 +110,9 @@ class StreamTest : public ::testing::Test {
     hub_ =
         std::make_unique<HubThread>(HubOptions{.streams_max = streams_max}, clock_, *store_, log_);
     committer_ = std::make_unique<Committer>(CommitterOptions{}, clock_, *store_, *hub_);
-    service_ = std::make_unique<DiscoveryService>(
-        DiscoveryOptions{.trust = trust, .streams_max = streams_max}, *hub_);
+    options_.trust = trust;
+    options_.streams_max = streams_max;
+    service_ = std::make_unique<DiscoveryService>(options_, clock_, *hub_);
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address_, grpc::InsecureServerCredentials());
     builder.SetMaxReceiveMessageSize(static_cast<int>(common::kRequestBytesMax));
@@ -174,6 +175,7 @@ class StreamTest : public ::testing::Test {
   const std::string address_ = "unix:" + dir_.path + "/grpc.sock";
   common::SystemClock clock_;
   common::Log log_{common::LogLevel::kError, common::LogFormat::kText};
+  DiscoveryOptions options_;
   std::unique_ptr<LmdbStore> store_;
   std::unique_ptr<HubThread> hub_;
   std::unique_ptr<Committer> committer_;
@@ -348,30 +350,46 @@ TEST_F(StreamTest, WithTlsTrustAStreamWithoutIdentityIsRefused) {
   EXPECT_EQ(Client(Connect(), true).Finish().error_code(), grpc::StatusCode::UNAUTHENTICATED);
 }
 
-TEST_F(StreamTest, StateOfTheWorldSaysWhatToUseInstead) {
+TEST_F(StreamTest, StateOfTheWorldCarriesTheWholeDatasetEachTime) {
   Start();
+  DeclareDataset("d");
+  Publish({{.dataset = "d", .key = "a", .value = "1"}});
   const auto stub = AggregatedDiscoveryService::NewStub(Connect());
   grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kDeadline);
   const auto stream = stub->StreamAggregatedResources(&context);
+  DiscoveryRequest request;
+  request.mutable_node()->set_id("reader");
+  request.set_type_url(std::string(common::kEntryType));
+  ASSERT_TRUE(stream->Write(request));
   DiscoveryResponse response;
-  EXPECT_FALSE(stream->Read(&response));
-  const grpc::Status status = stream->Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("DeltaAggregatedResources"));
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.resources_size(), 1);
+  EXPECT_EQ(response.control_plane().identifier(), "tributary");
+  Publish({{.dataset = "d", .key = "b", .value = "1"}});
+  while (response.resources_size() < 2) ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.resources(0).type_url(), common::kEntryType);
+  context.TryCancel();
 }
 
-TEST(ToByteBufferTest, SharesBigPiecesAndKeepsTheirOrder) {
-  const auto big = std::make_shared<const std::string>(100'000, 'b');
-  const auto small = std::make_shared<const std::string>("small");
-  std::vector<grpc::Slice> slices;
-  ASSERT_TRUE(ToByteBuffer({.pieces = {big, small}}).Dump(&slices).ok());
-  ASSERT_EQ(slices.size(), 2u);
-  EXPECT_EQ(reinterpret_cast<const char*>(slices[0].begin()), big->data());
-  EXPECT_EQ(std::string(reinterpret_cast<const char*>(slices[1].begin()), slices[1].size()),
-            "small");
-  EXPECT_EQ(big.use_count(), 2);
-  slices.clear();
-  EXPECT_EQ(big.use_count(), 1);
+TEST_F(StreamTest, NewStreamsAreAdmittedAtARate) {
+  options_.streams_per_second = 1;
+  Start();
+  const auto channel = Connect();
+  std::size_t refused = 0;
+  for (int i = 0; i < 20; ++i) {
+    Client client(channel, true);
+    client.CloseWrites();
+    const grpc::Status status = client.Finish();
+    if (status.ok()) continue;
+    ++refused;
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_THAT(status.error_message(), HasSubstr("try again"));
+  }
+  EXPECT_GT(refused, 0u);
+  EXPECT_LT(refused, 20u);
+  service_->StopAccepting();
+  EXPECT_THAT(Client(channel, true).Finish().error_message(), HasSubstr("shutting down"));
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ void SimWorld::Link::Connect() {
 }
 
 void SimWorld::Link::Tick() {
+  world_.control_plane_->hub().Step();
   const common::MonotonicTime next = agent_.core().Tick();
   const common::MonotonicTime soon = world_.queue_.Now() + std::chrono::milliseconds(1);
   world_.queue_.At(std::clamp(next, soon, soon + std::chrono::seconds(1)), [this, life = life_] {
@@ -52,7 +53,7 @@ void SimWorld::Link::PumpRequests() {
   hub_reads_ = false;
   const std::string bytes = std::move(requests_.front());
   requests_.pop_front();
-  world_.control_plane_->hub().OnRequest(stream_, common::DecodeDeltaRequest(bytes));
+  world_.control_plane_->hub().OnRequest(stream_, cp::ParseRequest(cp::Variant::kDelta, bytes));
 }
 
 void SimWorld::Link::ReadNext() {

@@ -65,12 +65,6 @@ void SimWorld::ReadNext(cp::StreamId stream) {
   if (Link* link = FindLink(stream)) link->ReadNext();
 }
 
-void SimWorld::Continue(cp::StreamId stream) {
-  queue_.After(std::chrono::microseconds(1), [this, stream] {
-    control_plane_->hub().OnContinue(stream);  // a stream that has gone is no matter
-  });
-}
-
 void SimWorld::Close(cp::StreamId stream, common::Status status) {
   if (Link* link = FindLink(stream)) link->BreakLater(status);
 }

@@ -43,7 +43,6 @@ class SimWorld final : public cp::ResponseSink {
   // cp::ResponseSink
   void Send(cp::StreamId stream, cp::Response response) override;
   void ReadNext(cp::StreamId stream) override;
-  void Continue(cp::StreamId stream) override;
   void Close(cp::StreamId stream, common::Status status) override;
   void OnNack(cp::StreamId, const cp::Nack&) override {}
 
