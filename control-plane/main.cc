@@ -1,4 +1,6 @@
 // tributary-control-plane: options → App → wait for a signal → drain.
+#include <malloc.h>
+
 #include <cstdint>
 #include <cstdio>
 
@@ -19,7 +21,12 @@ namespace {
 constexpr std::uint64_t kOpenFilesWanted = 2 * common::kStreamsMax + 512;
 constexpr std::uint64_t kOpenFilesEnough = 10'000 + 512;  // agents that do not publish
 
+// Chunks of first loads go back to the system when they are sent. Left to itself malloc soon takes
+// such sizes from its heaps, where what lives on keeps them: a MiB for each agent that ever loaded.
+constexpr int kMmapThresholdBytes = 256 * 1024;
+
 int Run(const cp::Options& options) {
+  mallopt(M_MMAP_THRESHOLD, kMmapThresholdBytes);
   common::SystemClock clock;
   common::Log log(*common::ParseLogLevel(options.log_level),
                   *common::ParseLogFormat(options.log_format));
