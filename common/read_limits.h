@@ -8,6 +8,9 @@
 
 namespace common {
 
+// Keys that one client watches (WATCH); the control plane checks no more for one batch.
+inline constexpr std::size_t kWatchedKeysMax = 10'000;
+
 inline constexpr std::size_t kRemoteReadsMax = 100'000;  // keys that wait in one agent
 inline constexpr std::size_t kRemoteCallsMax = 8;        // calls under way
 inline constexpr std::chrono::milliseconds kReadTimeoutDefault{1'000};

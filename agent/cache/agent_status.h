@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/cache/control_plane_clock.h"
 #include "common/clock.h"
 #include "common/declarations.h"
 #include "common/mutex.h"
@@ -85,6 +86,8 @@ class StatusBoard {
   }
   // Changes with each Put: tells cheaply whether Get would return something new.
   std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
+  ControlPlaneClock control_plane_clock;
 
  private:
   std::atomic<std::uint64_t> version_{0};

@@ -13,11 +13,12 @@ using common::Error;
 using common::Status;
 using common::StatusCode;
 
-std::size_t BytesOf(const std::vector<SocketWrite>& writes) {
+std::size_t BytesOf(const WriteBatch& batch) {
   std::size_t bytes = 0;
-  for (const SocketWrite& write : writes) {
+  for (const SocketWrite& write : batch.writes) {
     bytes += write.key.size() + (write.value ? write.value->size() : 0);
   }
+  for (const SocketCheck& check : batch.checks) bytes += check.key.size();
   return bytes;
 }
 
@@ -34,7 +35,8 @@ Status CheckWrite(const SocketWrite& write) {
 }
 
 // The limits that hold for every dataset; the control plane checks the rest.
-Status CheckBatch(const std::vector<SocketWrite>& writes, std::size_t bytes) {
+Status CheckBatch(const WriteBatch& batch, std::size_t bytes) {
+  const std::vector<SocketWrite>& writes = batch.writes;
   if (writes.empty()) return common::InvalidArgument("nothing to write");
   if (writes.size() > common::kBatchEntriesMax) {
     return Error(StatusCode::kOutOfRange, "{} writes in one batch, at most {} are allowed",
@@ -48,10 +50,24 @@ Status CheckBatch(const std::vector<SocketWrite>& writes, std::size_t bytes) {
   return common::OkStatus();
 }
 
+void EncodeOptions(const SetOptions& options, tributary::v1::Write& write) {
+  if (options.condition == SetOptions::Condition::kIfAbsent) {
+    write.set_condition(tributary::v1::Write::IF_ABSENT);
+  } else if (options.condition == SetOptions::Condition::kIfPresent) {
+    write.set_condition(tributary::v1::Write::IF_PRESENT);
+  }
+  write.set_expires_at_ms(options.expires_at_ms);
+  write.set_expires_in_ms(options.expires_in_ms);
+  write.set_keep_expiry(options.keep_ttl);
+  write.set_return_old(options.get);
+}
+
 WriteOutcome OutcomeOf(const tributary::v1::Result& result, const std::string& epoch) {
   WriteOutcome outcome;
-  outcome.deleted = result.deleted();
   outcome.skipped = result.skipped();
+  for (const tributary::v1::OldValue& old : result.old()) {
+    outcome.old.emplace_back(old.write(), old.value());
+  }
   if (result.code() != 0) {
     outcome.status = Status(static_cast<StatusCode>(result.code()), result.message());
     return outcome;
@@ -63,24 +79,24 @@ WriteOutcome OutcomeOf(const tributary::v1::Result& result, const std::string& e
 
 }  // namespace
 
-void PublishQueue::Submit(std::vector<SocketWrite> writes, Done done, common::MonotonicTime now) {
+void PublishQueue::Submit(WriteBatch batch, Done done, common::MonotonicTime now) {
   Pending& pending = pending_.emplace_back();
-  pending.bytes = BytesOf(writes);
+  pending.bytes = BytesOf(batch);
   pending.done = std::move(done);
   pending.deadline = now + timeout_;
-  Status checked = CheckBatch(writes, pending.bytes);
+  Status checked = CheckBatch(batch, pending.bytes);
   if (checked.ok() && waiting_bytes_ + pending.bytes > common::kPublishWaitingBytesMax) {
     checked = Error(StatusCode::kUnavailable,
                     "{} bytes of writes wait for the control plane already; it was not applied",
                     waiting_bytes_);
   }
   if (checked.ok()) {
-    pending.writes = std::move(writes);
+    pending.batch = std::move(batch);
     waiting_bytes_ += pending.bytes;
     return;
   }
   pending.bytes = 0;
-  pending.outcome = WriteOutcome{.status = checked, .version = {}, .deleted = 0};
+  pending.outcome = WriteOutcome{.status = checked};
   Settle();
 }
 
@@ -122,7 +138,7 @@ std::optional<tributary::v1::PublishRequest> PublishQueue::Next() {
 
 void PublishQueue::Encode(const Pending& pending, tributary::v1::Batch& batch) {
   batch.set_sequence(pending.sequence);
-  for (const SocketWrite& from : pending.writes) {
+  for (const SocketWrite& from : pending.batch.writes) {
     tributary::v1::Write& write = *batch.add_writes();
     write.set_dataset(from.dataset);
     write.set_key(from.key);
@@ -131,6 +147,13 @@ void PublishQueue::Encode(const Pending& pending, tributary::v1::Batch& batch) {
     } else {
       write.set_delete_(true);
     }
+    EncodeOptions(from.options, write);
+  }
+  for (const SocketCheck& from : pending.batch.checks) {
+    tributary::v1::Check& check = *batch.add_checks();
+    check.set_dataset(from.dataset);
+    check.set_key(from.key);
+    if (from.version) check.set_version(common::FormatVersion(*from.version));
   }
 }
 
@@ -176,7 +199,7 @@ void PublishQueue::Expire(common::MonotonicTime now) {
         open_ ? fmt::format("no answer from the control plane within {} ms", timeout_.count())
               : fmt::format("control plane out of reach for {} ms: {}", timeout_.count(),
                             last_error_);
-    WriteOutcome outcome{.status = Unavailable(pending, why), .version = {}, .deleted = 0};
+    WriteOutcome outcome{.status = Unavailable(pending, why)};
     std::exchange(pending.done, nullptr)(std::move(outcome));
     // In flight: its place in the window is free only when it is decided or the stream is lost.
     if (!pending.in_flight) pending.outcome.emplace();
@@ -194,8 +217,7 @@ std::optional<common::MonotonicTime> PublishQueue::next_deadline() const {
 void PublishQueue::Abandon() {
   for (Pending& pending : pending_) {
     if (!pending.done || pending.outcome) continue;
-    WriteOutcome outcome{
-        .status = Unavailable(pending, "the agent is shutting down"), .version = {}, .deleted = 0};
+    WriteOutcome outcome{.status = Unavailable(pending, "the agent is shutting down")};
     pending.outcome = std::move(outcome);
   }
   Settle();

@@ -31,7 +31,7 @@ class PublishQueue {
       : publisher_id_(std::move(publisher_id)), timeout_(timeout) {}
 
   // `done` is called once, in the order of the Submits, from here or from any call below.
-  void Submit(std::vector<SocketWrite> writes, Done done, common::MonotonicTime now);
+  void Submit(WriteBatch batch, Done done, common::MonotonicTime now);
 
   void OnStreamOpened();
   void OnStreamClosed(const common::Status& why);
@@ -52,7 +52,7 @@ class PublishQueue {
  private:
   struct Pending {
     std::uint64_t sequence = 0;  // 0: never sent
-    std::vector<SocketWrite> writes;
+    WriteBatch batch;
     std::size_t bytes = 0;
     Done done;  // empty: has been told that time is up
     common::MonotonicTime deadline;

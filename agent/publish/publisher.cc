@@ -39,19 +39,17 @@ Publisher::~Publisher() {
   thread_.Join();
 }
 
-void Publisher::Submit(std::vector<SocketWrite> writes, std::function<void(WriteOutcome)> done) {
+void Publisher::Submit(WriteBatch batch, std::function<void(WriteOutcome)> done) {
   auto shared = std::make_shared<std::function<void(WriteOutcome)>>(std::move(done));
   const auto forward = [shared](WriteOutcome outcome) { (*shared)(std::move(outcome)); };
   if (submitted_.fetch_add(1) < kSubmissionsMax &&
-      mailbox_.Post(Submission{std::move(writes), forward})) {
+      mailbox_.Post(Submission{std::move(batch), forward})) {
     return;
   }
   submitted_.fetch_sub(1);
   (*shared)({.status = common::Error(common::StatusCode::kUnavailable,
                                      "too many writes wait, or the agent is shutting down; the "
-                                     "write was not sent and is not applied"),
-             .version = {},
-             .deleted = 0});
+                                     "write was not sent and is not applied")});
 }
 
 void Publisher::Run() {
@@ -85,7 +83,7 @@ common::MonotonicTime Publisher::Step() {
 
 void Publisher::Handle(Submission& submission) {
   submitted_.fetch_sub(1);
-  queue_.Submit(std::move(submission.writes), std::move(submission.done), clock_.Now());
+  queue_.Submit(std::move(submission.batch), std::move(submission.done), clock_.Now());
 }
 
 void Publisher::Handle(Received& received) {

@@ -38,11 +38,11 @@ class Publisher final : public WritePort {
   Publisher(PublisherOptions options, const common::Clock& clock, common::Log& log);
   ~Publisher() override;  // tells all that wait, then joins
 
-  void Submit(std::vector<SocketWrite> writes, std::function<void(WriteOutcome)> done) override;
+  void Submit(WriteBatch batch, std::function<void(WriteOutcome)> done) override;
 
  private:
   struct Submission {
-    std::vector<SocketWrite> writes;
+    WriteBatch batch;
     std::function<void(WriteOutcome)> done;
   };
   struct Received {

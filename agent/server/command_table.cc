@@ -32,6 +32,10 @@ constexpr CommandSpec kCommands[] = {
     {"TTL", 2, kReadOnly | kFast, 1, 1, 1, "read", "key",
      "Seconds until a key expires; -1: never, -2: absent", &Ttl},
     {"PTTL", 2, kReadOnly | kFast, 1, 1, 1, "read", "key", "TTL in milliseconds", &PTtl},
+    {"EXPIRETIME", 2, kReadOnly | kFast, 1, 1, 1, "read", "key",
+     "Unix time in seconds at which a key expires; -1: never, -2: absent", &ExpireTime},
+    {"PEXPIRETIME", 2, kReadOnly | kFast, 1, 1, 1, "read", "key", "EXPIRETIME in milliseconds",
+     &PExpireTime},
     {"SCAN", -2, kReadOnly, 0, 0, 0, "read", "cursor [MATCH pattern] [COUNT count] [TYPE type]",
      "Walks all keys in order; what is there throughout is returned at least once", &Scan},
     {"KEYS", 2, kReadOnly, 0, 0, 0, "read", "dataset/pattern", "Keys of one dataset", &Keys},
@@ -40,8 +44,19 @@ constexpr CommandSpec kCommands[] = {
     {"RANDOMKEY", 1, kReadOnly, 0, 0, 0, "read", "", "Some key, not evenly distributed",
      &RandomKey},
     // --- write
-    {"SET", -3, kWrite, 1, 1, 1, "write", "key value", "Publishes a value; +OK means durable",
+    {"SET", -3, kWrite, 1, 1, 1, "write",
+     "key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]",
+     "Publishes a value; +OK means durable. NX, XX: only if the key is absent, present; else nil. "
+     "GET: replies with what was there",
      nullptr, &ParseSet},
+    {"SETNX", 3, kWrite | kFast, 1, 1, 1, "write", "key value", "SET NX that replies 1 or 0",
+     nullptr, &ParseSetNx},
+    {"SETEX", 4, kWrite, 1, 1, 1, "write", "key seconds value", "SET EX", nullptr, &ParseSetEx},
+    {"PSETEX", 4, kWrite, 1, 1, 1, "write", "key milliseconds value", "SET PX", nullptr,
+     &ParsePSetEx},
+    {"GETSET", 3, kWrite | kFast, 1, 1, 1, "write", "key value", "SET GET", nullptr, &ParseGetSet},
+    {"GETDEL", 2, kWrite | kFast, 1, 1, 1, "write", "key",
+     "Deletes a key; replies with what was there", nullptr, &ParseGetDel},
     {"MSET", -3, kWrite, 1, -1, 2, "write", "key value [key value ...]",
      "Publishes several values as one atomic batch", nullptr, &ParseMSet},
     {"DEL", -2, kWrite, 1, -1, 1, "write", "key [key ...]",
@@ -54,9 +69,9 @@ constexpr CommandSpec kCommands[] = {
      "Publishes the transaction whole or not at all; its reads see what comes after", &Exec},
     {"DISCARD", 1, kFast | kTransaction | kUnordered, 0, 0, 0, "write", "",
      "Forgets the transaction", &Discard},
-    {"WATCH", -2, kFast | kTransaction, 1, -1, 1, "write", "key [key ...]", "Not supported yet",
-     &Watch},
-    {"UNWATCH", 1, kFast, 0, 0, 0, "write", "", "Not supported yet", &Watch},
+    {"WATCH", -2, kFast | kTransaction, 1, -1, 1, "write", "key [key ...]",
+     "The next EXEC does nothing and replies nil if one of the keys has changed by then", &Watch},
+    {"UNWATCH", 1, kFast, 0, 0, 0, "write", "", "Forgets what is watched", &Unwatch},
     // --- connection
     {"HELLO", -1, kConnectionFlags | kNoMulti, 0, 0, 0, "connection",
      "[protover [AUTH username password] [SETNAME clientname]]",
@@ -151,6 +166,24 @@ constexpr FlagName kFlagNames[] = {{kReadOnly, "readonly"},
                                    {kFast, "fast"},
                                    {kPubSub, "pubsub"},
                                    {kNoMulti, "no_multi"}};
+
+// Redis' own that clients may try: what to do instead.
+constexpr std::string_view kGiveTimeWithValue =
+    "not supported: its expiry is set with the value, by SET key value EX|PX|EXAT|PXAT";
+struct Unsupported {
+  std::string_view name;
+  std::string_view why;
+};
+constexpr Unsupported kUnsupported[] = {
+    {"EXPIRE", kGiveTimeWithValue},
+    {"PEXPIRE", kGiveTimeWithValue},
+    {"EXPIREAT", kGiveTimeWithValue},
+    {"PEXPIREAT", kGiveTimeWithValue},
+    {"PERSIST", kGiveTimeWithValue},
+    {"GETEX", kGiveTimeWithValue},
+    {"MSETNX", "not supported: WATCH the keys, then MULTI, SET, EXEC"},
+    {"INCR", "not supported: WATCH the key, then MULTI, SET, EXEC"},
+    {"APPEND", "not supported: WATCH the key, then MULTI, SET, EXEC"}};
 
 constexpr std::size_t kNameBytesMax = 64;
 
@@ -251,6 +284,10 @@ std::vector<std::string_view> FlagNames(const CommandSpec& spec) {
 
 std::string UnknownCommandError(Args args) {
   constexpr std::size_t kShown = 128;
+  for (const Unsupported& command : kUnsupported) {
+    if (!EqualsIgnoringCase(args[0], command.name)) continue;
+    return fmt::format("ERR command '{}' is {}", command.name, command.why);
+  }
   std::string begin;
   for (std::size_t i = 1; i < args.size() && begin.size() < kShown; ++i) {
     begin += fmt::format("'{}' ", Printable(args[i], kShown - begin.size()));

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "agent/server/write_port.h"
+#include "agent/server/write_reply.h"
 
 namespace agent {
 
@@ -25,7 +26,7 @@ using Args = std::span<const std::string_view>;  // [0] is the command's name as
 // A write command, understood but not yet submitted.
 struct WriteRequest {
   std::vector<SocketWrite> writes;
-  bool counts_deleted = false;  // replies with the number of deleted entries instead of +OK
+  WriteReply reply = WriteReply::kOk;
 };
 
 using Handler = void (*)(Session& session, Args args);

@@ -19,6 +19,8 @@ void GetRange(Session& session, Args args);
 void Type(Session& session, Args args);
 void Ttl(Session& session, Args args);
 void PTtl(Session& session, Args args);
+void ExpireTime(Session& session, Args args);
+void PExpireTime(Session& session, Args args);
 
 // commands_scan.cc
 void Scan(Session& session, Args args);
@@ -29,11 +31,17 @@ void RandomKey(Session& session, Args args);
 // commands_write.cc
 std::optional<std::string> ParseSet(Args args, WriteRequest& request);
 std::optional<std::string> ParseMSet(Args args, WriteRequest& request);
+std::optional<std::string> ParseSetNx(Args args, WriteRequest& request);
+std::optional<std::string> ParseSetEx(Args args, WriteRequest& request);
+std::optional<std::string> ParsePSetEx(Args args, WriteRequest& request);
+std::optional<std::string> ParseGetSet(Args args, WriteRequest& request);
+std::optional<std::string> ParseGetDel(Args args, WriteRequest& request);
 std::optional<std::string> ParseDel(Args args, WriteRequest& request);
 void Multi(Session& session, Args args);
 void Exec(Session& session, Args args);
 void Discard(Session& session, Args args);
 void Watch(Session& session, Args args);
+void Unwatch(Session& session, Args args);
 
 // commands_connection.cc
 void Hello(Session& session, Args args);

@@ -27,8 +27,16 @@ void ReplyTimeToLive(Session& session, std::string_view key, std::int64_t unit_m
   if (!ReadOne(session, key, found)) return;
   if (!found) return session.reply().Integer(-2);
   if (found->entry.expires_at_ms == 0) return session.reply().Integer(-1);
-  const std::int64_t left = found->entry.expires_at_ms - session.services().clock.UnixMillis();
+  const std::int64_t left = found->entry.expires_at_ms - session.now_ms();
   session.reply().Integer((std::max<std::int64_t>(left, 0) + unit_ms / 2) / unit_ms);
+}
+
+void ReplyExpireTime(Session& session, std::string_view key, std::int64_t unit_ms) {
+  std::optional<Found> found;
+  if (!ReadOne(session, key, found)) return;
+  if (!found) return session.reply().Integer(-2);
+  const std::int64_t at_ms = found->entry.expires_at_ms;
+  session.reply().Integer(at_ms == 0 ? -1 : (at_ms + unit_ms / 2) / unit_ms);
 }
 
 }  // namespace
@@ -110,5 +118,7 @@ void Type(Session& session, Args args) {
 
 void Ttl(Session& session, Args args) { ReplyTimeToLive(session, args[1], 1000); }
 void PTtl(Session& session, Args args) { ReplyTimeToLive(session, args[1], 1); }
+void ExpireTime(Session& session, Args args) { ReplyExpireTime(session, args[1], 1000); }
+void PExpireTime(Session& session, Args args) { ReplyExpireTime(session, args[1], 1); }
 
 }  // namespace agent::commands

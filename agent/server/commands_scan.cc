@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -152,8 +153,7 @@ class Walk {
     ++visited_;
     last_.dataset = dataset;
     last_.key.assign(key);
-    const std::int64_t expires = found.entry.expires_at_ms;
-    if (expires != 0 && expires <= session_.services().clock.UnixMillis()) return true;
+    if (session_.Expired(found.entry.expires_at_ms)) return true;
     std::string name = fmt::format("{}/{}", dataset, key);
     if (common::GlobMatch(options_.pattern, name)) keys_.push_back(std::move(name));
     return true;
@@ -176,23 +176,27 @@ void ReplyBulks(RespWriter& reply, const std::vector<std::string>& items) {
 }
 
 // The first key of `dataset` after `after`; empty if there is none.
-std::string KeyAfter(const Reader& reader, const std::string& dataset, std::string_view after) {
+std::string KeyAfter(const Session& session, const Reader& reader, const std::string& dataset,
+                     std::string_view after) {
   std::string first;
-  const auto status = reader.Scan(dataset, "", after, [&](std::string_view key, const Found&) {
-    first.assign(key);
-    return false;
-  });
+  const auto status =
+      reader.Scan(dataset, "", after, [&](std::string_view key, const Found& found) {
+        if (session.Expired(found.entry.expires_at_ms)) return true;
+        first.assign(key);
+        return false;
+      });
   return status.ok() ? first : std::string();
 }
 
 // Some key, by jumping to where a key with a changed ending would stand, a few times over.
-std::string SomeKey(const Reader& reader, const std::string& dataset, std::mt19937_64& random) {
+std::string SomeKey(Session& session, const Reader& reader, const std::string& dataset) {
   constexpr int kJumps = 12;
-  std::string key = KeyAfter(reader, dataset, "");
+  std::mt19937_64& random = session.services().random;
+  std::string key = KeyAfter(session, reader, dataset, "");
   for (int i = 0; i < kJumps && !key.empty(); ++i) {
     std::string target = key.substr(0, random() % (key.size() + 1));
     target.push_back(static_cast<char>(' ' + random() % 95));
-    std::string next = KeyAfter(reader, dataset, target);
+    std::string next = KeyAfter(session, reader, dataset, target);
     if (!next.empty()) key = std::move(next);
   }
   return key;
@@ -248,22 +252,21 @@ void DbSize(Session& session, Args) {
 void RandomKey(Session& session, Args) {
   const Reader* reader = session.Read();
   if (reader == nullptr) return;
-  std::mt19937_64& random = session.services().random;
-  std::uint64_t entries = 0;
-  const std::vector<CopyState> copies = reader->Copies();
-  for (const CopyState& copy : copies) entries += copy.complete ? copy.entries : 0;
+  std::vector<CopyState> copies = reader->Copies();
+  std::erase_if(copies, [](const CopyState& copy) { return !copy.complete || copy.entries == 0; });
+  const auto entries =
+      std::accumulate(copies.begin(), copies.end(), std::uint64_t{0},
+                      [](std::uint64_t sum, const CopyState& copy) { return sum + copy.entries; });
   if (entries == 0) return session.reply().Null();
-  std::uint64_t pick = random() % entries;
-  for (const CopyState& copy : copies) {
-    if (!copy.complete) continue;
-    if (pick >= copy.entries) {
-      pick -= copy.entries;
-      continue;
-    }
-    const std::string key = SomeKey(*reader, copy.collection.dataset, random);
-    if (key.empty()) return session.reply().Null();
-    return session.reply().Bulk(fmt::format("{}/{}", copy.collection.dataset, key));
+  std::uint64_t pick = session.services().random() % entries;
+  std::size_t first = 0;
+  while (pick >= copies[first].entries) pick -= copies[first++].entries;
+  for (std::size_t i = 0; i < copies.size(); ++i) {  // all entries of a copy may have expired
+    const std::string& dataset = copies[(first + i) % copies.size()].collection.dataset;
+    const std::string key = SomeKey(session, *reader, dataset);
+    if (!key.empty()) return session.reply().Bulk(fmt::format("{}/{}", dataset, key));
   }
+  session.reply().Null();
 }
 
 }  // namespace agent::commands

@@ -159,13 +159,14 @@ TEST_F(CommandsTest, ErrorsWordedAsRedisDoes) {
   });
 }
 
-TEST_F(CommandsTest, WhatComesLaterSaysSo) {
+TEST_F(CommandsTest, WhatIsNotSupportedSaysWhatToDo) {
   Expect({
-      {"SET ds/a 1 EX 10", "-ERR option EX of SET is not supported yet\r\n"},
-      {"SET ds/a 1 nx", "-ERR option NX of SET is not supported yet\r\n"},
+      {"EXPIRE ds/a 5",
+       "-ERR command 'EXPIRE' is not supported: its expiry is set with the value, "
+       "by SET key value EX|PX|EXAT|PXAT\r\n"},
+      {"incr ds/a",
+       "-ERR command 'INCR' is not supported: WATCH the key, then MULTI, SET, EXEC\r\n"},
       {"SET ds/a 1 BOGUS", "-ERR syntax error\r\n"},
-      {"WATCH ds/a", "-ERR WATCH is not supported yet\r\n"},
-      {"UNWATCH", "-ERR UNWATCH is not supported yet\r\n"},
       {"TRIB.GET ds/a BOGUS", "-ERR syntax error\r\n"},
       {"TRIB.GET ds/a ds/b", "-ERR syntax error\r\n"},
   });

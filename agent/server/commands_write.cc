@@ -1,31 +1,35 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/server/arguments.h"
 #include "agent/server/commands.h"
 #include "agent/server/key_access.h"
 #include "agent/server/resp_errors.h"
 #include "agent/server/session.h"
+#include "agent/server/set_options.h"
 #include "common/limits.h"
+#include "common/read_limits.h"
 
 namespace agent::commands {
 namespace {
 
-constexpr std::array<std::string_view, 8> kSetOptions = {"NX", "XX",   "GET",  "EX",
-                                                         "PX", "EXAT", "PXAT", "KEEPTTL"};
-
 // Appends one write after checking what can be checked here; ownership and a dataset's own value
 // limit are the control plane's to judge.
 std::optional<std::string> AddWrite(std::string_view client_key,
-                                    std::optional<std::string_view> value, WriteRequest& request) {
+                                    std::optional<std::string_view> value, WriteRequest& request,
+                                    const SetOptions& options = {}) {
   std::string error;
   const auto ref = SplitKey(client_key, error);
   if (!ref) return error;
-  SocketWrite write{
-      .dataset = std::string(ref->dataset), .key = std::string(ref->key), .value = {}};
+  SocketWrite write{.dataset = std::string(ref->dataset),
+                    .key = std::string(ref->key),
+                    .value = {},
+                    .options = options};
   if (value) {
     if (value->size() > common::kValueBytesMax) {
       return fmt::format("TOOBIG value of {} bytes; at most {}", value->size(),
@@ -37,16 +41,47 @@ std::optional<std::string> AddWrite(std::string_view client_key,
   return std::nullopt;
 }
 
+std::optional<std::string> ParseSetWithTime(Args args, std::int64_t unit_ms,
+                                            std::string_view command, WriteRequest& request) {
+  SetOptions options;
+  if (auto error = ParseTimeToLive(args[2], unit_ms, command, options)) return error;
+  return AddWrite(args[1], args[3], request, options);
+}
+
 }  // namespace
 
 std::optional<std::string> ParseSet(Args args, WriteRequest& request) {
-  for (const std::string_view option : args.subspan(3)) {
-    const auto known = std::find_if(kSetOptions.begin(), kSetOptions.end(),
-                                    [&](auto name) { return EqualsIgnoringCase(option, name); });
-    if (known == kSetOptions.end()) return std::string(kSyntaxError);
-    return NotYetError(fmt::format("option {} of SET", *known));
+  SetOptions options;
+  if (auto error = ParseSetOptions(args.subspan(3), options)) return error;
+  if (options.get) {
+    request.reply = WriteReply::kOld;
+  } else if (options.condition != SetOptions::Condition::kAlways) {
+    request.reply = WriteReply::kOkOrNil;
   }
-  return AddWrite(args[1], args[2], request);
+  return AddWrite(args[1], args[2], request, options);
+}
+
+std::optional<std::string> ParseSetNx(Args args, WriteRequest& request) {
+  request.reply = WriteReply::kWritten;
+  return AddWrite(args[1], args[2], request, {.condition = SetOptions::Condition::kIfAbsent});
+}
+
+std::optional<std::string> ParseSetEx(Args args, WriteRequest& request) {
+  return ParseSetWithTime(args, 1000, "setex", request);
+}
+
+std::optional<std::string> ParsePSetEx(Args args, WriteRequest& request) {
+  return ParseSetWithTime(args, 1, "psetex", request);
+}
+
+std::optional<std::string> ParseGetSet(Args args, WriteRequest& request) {
+  request.reply = WriteReply::kOld;
+  return AddWrite(args[1], args[2], request, {.get = true});
+}
+
+std::optional<std::string> ParseGetDel(Args args, WriteRequest& request) {
+  request.reply = WriteReply::kOld;
+  return AddWrite(args[1], std::nullopt, request, {.get = true});
 }
 
 std::optional<std::string> ParseMSet(Args args, WriteRequest& request) {
@@ -58,7 +93,7 @@ std::optional<std::string> ParseMSet(Args args, WriteRequest& request) {
 }
 
 std::optional<std::string> ParseDel(Args args, WriteRequest& request) {
-  request.counts_deleted = true;
+  request.reply = WriteReply::kDeleted;
   for (const std::string_view key : args.subspan(1)) {
     if (auto error = AddWrite(key, std::nullopt, request)) return error;
   }
@@ -79,11 +114,33 @@ void Exec(Session& session, Args) {
 void Discard(Session& session, Args) {
   if (!session.transaction()) return session.reply().Error("ERR DISCARD without MULTI");
   session.transaction().reset();
+  session.Unwatch();
   session.reply().Ok();
 }
 
 void Watch(Session& session, Args args) {
-  session.reply().Error(NotYetError(EqualsIgnoringCase(args[0], "WATCH") ? "WATCH" : "UNWATCH"));
+  if (session.transaction()) return session.reply().Error("ERR WATCH inside MULTI is not allowed");
+  const std::size_t count = session.watches().keys.size() + args.size() - 1;
+  if (count > common::kWatchedKeysMax) {
+    return session.reply().Error(fmt::format("TOOBIG {} watched keys; at most {} are allowed",
+                                             count, common::kWatchedKeysMax));
+  }
+  const Reader* reader = session.Read();
+  if (reader == nullptr) return;
+  std::vector<std::optional<common::Version>> seen;
+  for (const std::string_view key : args.subspan(1)) {
+    const KeyRead read = ReadKey(session, *reader, key, /*name_key=*/args.size() > 2);
+    if (!read.error.empty()) return session.reply().Error(read.error);
+    seen.push_back(read.found ? std::optional(read.found->version) : std::nullopt);
+  }
+  if (session.lacks().any()) return;  // runs again
+  for (std::size_t i = 0; i < seen.size(); ++i) session.Watch(args[i + 1], seen[i]);
+  session.reply().Ok();
+}
+
+void Unwatch(Session& session, Args) {
+  session.Unwatch();
+  session.reply().Ok();
 }
 
 }  // namespace agent::commands

@@ -62,14 +62,14 @@ KeyRead Failed(Session& session, ReadResult result, std::string error, std::stri
   return {.error = std::move(error)};
 }
 
-bool Expired(const Session& session, std::int64_t expires_at_ms) {
-  return expires_at_ms != 0 && expires_at_ms <= session.services().clock.UnixMillis();
-}
-
 KeyRead Lacking(Session& session, ReadQuestion::Kind kind, const KeyRef& ref) {
   session.lacks().timeout = session.need().timeout;
   session.lacks().Add(kind, ref.dataset, ref.key);
   return {};
+}
+
+std::optional<common::Version> VersionOf(const std::optional<Found>& found) {
+  return found ? std::optional(found->version) : std::nullopt;
 }
 
 KeyRead LookUp(Session& session, const Reader& reader, const KeyRef& ref,
@@ -88,9 +88,12 @@ KeyRead LookUp(Session& session, const Reader& reader, const KeyRef& ref,
     return Failed(session, lost ? ReadResult::kFaulted : ReadResult::kError,
                   ReadError(found.status(), ref.dataset), client_key, name_key);
   }
-  if (*found && Expired(session, (*found)->entry.expires_at_ms)) found->reset();
+  if (*found && session.Expired((*found)->entry.expires_at_ms)) found->reset();
+  session.NoteVersion(client_key, VersionOf(*found));
   session.Count(found->has_value() ? ReadResult::kHit : ReadResult::kMiss);
-  session.NoteRead(client_key, /*remote=*/false);
+  // Nobody tells the client when an entry expires: it is not to be kept, like a remote answer.
+  const bool expires = *found && (*found)->entry.expires_at_ms != 0;
+  session.NoteRead(client_key, /*remote=*/expires);
   return {.found = *found};
 }
 
@@ -98,13 +101,14 @@ KeyRead FromRemote(Session& session, const RemoteRead& got, std::string_view cli
   const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(
       session.services().clock.Now() - got.as_of);
   KeyRead read{.remote = true, .age = age};
-  if (got.entry.found && !Expired(session, got.entry.expires_at_ms)) {
+  if (got.entry.found) {  // the control plane has judged its expiry
     read.found = Found{.entry = {.value = got.entry.value,
                                  .published_at_ms = got.entry.published_at_ms,
                                  .expires_at_ms = got.entry.expires_at_ms,
                                  .content_type = got.entry.content_type},
                        .version = got.entry.version};
   }
+  session.NoteVersion(client_key, VersionOf(read.found));
   session.Count(read.found ? ReadResult::kRemoteHit : ReadResult::kRemoteMiss);
   session.NoteRead(client_key, /*remote=*/true);
   return read;

@@ -63,10 +63,16 @@ class Snapshot {
     if (!cursor) return !target.until_readable;
     return ReachOf(*cursor, target.token) == Reach::kThere;
   }
+  // The control plane's Unix time. All that one turn reads is read at one instant.
+  std::int64_t NowMillis(const common::Clock& clock) {
+    if (now_ms_ == 0) now_ms_ = board_.control_plane_clock.UnixMillis(clock);
+    return now_ms_;
+  }
   // Views that were read become invalid.
   void Release() {
     if (taken_) reader_->Release();
     taken_ = false;
+    now_ms_ = 0;
   }
 
  private:
@@ -82,6 +88,7 @@ class Snapshot {
   const StatusBoard& board_;
   std::shared_ptr<const AgentStatus> known_;
   std::uint64_t version_ = 0;
+  std::int64_t now_ms_ = 0;  // 0: nobody has asked yet
   bool plain_ = true;
   bool taken_ = false;
 };
@@ -110,7 +117,7 @@ struct Services {
   const StatusBoard& status;
   const common::Clock& clock;
   // Submits a batch; the outcome comes back to Session::OnOutcome(ticket) of session `id`.
-  std::function<void(std::uint64_t id, std::uint64_t ticket, std::vector<SocketWrite>)> submit;
+  std::function<void(std::uint64_t id, std::uint64_t ticket, WriteBatch)> submit;
   // Asks the read port at the end of this turn; the answer comes back to
   // Session::OnAnswer(ticket) of session `id`. The question's own `done` is not used.
   std::function<void(std::uint64_t id, std::uint64_t ticket, ReadQuestion)> ask;

@@ -7,6 +7,7 @@
 #include "agent/server/commands.h"
 #include "agent/server/key_access.h"
 #include "agent/server/resp_errors.h"
+#include "agent/server/write_limits.h"
 #include "common/limits.h"
 
 namespace agent {
@@ -15,24 +16,6 @@ namespace {
 constexpr std::string_view kSubscribedRefusal =
     "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
     "allowed in this context";
-
-std::size_t BytesOf(const std::vector<SocketWrite>& writes) {
-  std::size_t bytes = 0;
-  for (const SocketWrite& write : writes) {
-    bytes += write.key.size() + (write.value ? write.value->size() : 0);
-  }
-  return bytes;
-}
-
-std::optional<std::string> BatchLimitError(std::size_t entries, std::size_t bytes) {
-  if (entries > common::kBatchEntriesMax) {
-    return fmt::format("TOOBIG batch of {} entries; at most {}", entries, common::kBatchEntriesMax);
-  }
-  if (bytes > common::kBatchBytesMax) {
-    return fmt::format("TOOBIG batch of {} bytes; at most {}", bytes, common::kBatchBytesMax);
-  }
-  return std::nullopt;
-}
 
 }  // namespace
 
@@ -207,12 +190,12 @@ void Session::RunWrite(const CommandSpec& spec, Args args) {
   auto error = spec.write(args, request);
   if (!error) error = BatchLimitError(request.writes.size(), BytesOf(request.writes));
   if (error) return Reject(&spec, *error);
-  Submit(std::move(request.writes),
-         [this, counts = request.counts_deleted](const WriteOutcome& outcome, std::string& out) {
+  const std::size_t count = request.writes.size();
+  Submit({.writes = std::move(request.writes)},
+         [this, count, reply = request.reply](const WriteOutcome& outcome, std::string& out) {
            RespWriter writer(out, client_.resp);
            if (!outcome.status.ok()) return writer.Error(WriteError(outcome.status));
-           if (counts) return writer.Integer(static_cast<std::int64_t>(outcome.deleted));
-           writer.Ok();
+           ComposeWriteReply(reply, outcome, 0, count, writer);
          });
 }
 
@@ -229,88 +212,6 @@ void Session::Count(ReadResult result) {
       .Add();
 }
 
-// --- transactions -----------------------------------------------------------------------------
-
-void Session::Enqueue(const CommandSpec& spec, Args args) {
-  Transaction& transaction = *transaction_;
-  if (transaction.commands.size() >= common::kMultiCommandsMax) {
-    return Reject(&spec, fmt::format("TOOBIG transaction of more than {} commands",
-                                     common::kMultiCommandsMax));
-  }
-  if (spec.write != nullptr) {
-    if (const auto error = EnqueueWrite(spec, args)) return Reject(&spec, *error);
-  } else {
-    for (const std::string_view arg : args) transaction.bytes += arg.size();
-    if (transaction.bytes > common::kRespCommandBytesMax) {
-      return Reject(&spec, fmt::format("TOOBIG transaction of more than {} bytes",
-                                       common::kRespCommandBytesMax));
-    }
-    transaction.has_reads = true;
-    transaction.commands.push_back({.spec = &spec, .args = {args.begin(), args.end()}});
-  }
-  reply().Simple("QUEUED");
-}
-
-std::optional<std::string> Session::EnqueueWrite(const CommandSpec& spec, Args args) {
-  WriteRequest request;
-  if (auto error = spec.write(args, request)) return error;
-  Transaction& transaction = *transaction_;
-  transaction.bytes += BytesOf(request.writes);
-  if (auto error =
-          BatchLimitError(transaction.writes.size() + request.writes.size(), transaction.bytes)) {
-    return error;
-  }
-  transaction.commands.push_back({.spec = &spec,
-                                  .args = {},
-                                  .writes = request.writes.size(),
-                                  .counts_deleted = request.counts_deleted});
-  std::move(request.writes.begin(), request.writes.end(), std::back_inserter(transaction.writes));
-  return std::nullopt;
-}
-
-void Session::Execute() {
-  Transaction transaction = std::move(*transaction_);
-  transaction_.reset();
-  if (transaction.broken) {
-    return reply().Error("EXECABORT Transaction discarded because of previous errors.");
-  }
-  if (transaction.writes.empty()) return ComposeExec(transaction.commands, {}, target());
-  auto commands =
-      std::make_shared<const std::vector<QueuedCommand>>(std::move(transaction.commands));
-  Submit(std::move(transaction.writes),
-         [this, commands, caching = caching_](const WriteOutcome& outcome, std::string& out) {
-           if (!outcome.status.ok()) {
-             return RespWriter(out, client_.resp).Error(WriteError(outcome.status));
-           }
-           const std::optional<bool> later = std::exchange(caching_, caching);
-           ComposeExec(*commands, outcome, out);
-           caching_ = later;
-         });
-}
-
-void Session::ComposeExec(const std::vector<QueuedCommand>& commands, const WriteOutcome& outcome,
-                          std::string& out) {
-  std::string* outer = std::exchange(target_, &out);
-  std::size_t write = 0;  // of the batch: the command's first
-  reply().Array(commands.size());
-  for (const QueuedCommand& command : commands) {
-    if (command.counts_deleted) {
-      std::int64_t deleted = 0;
-      for (std::size_t i = 0; i < command.writes; ++i) {
-        deleted += IsSkipped(outcome, write + i) ? 0 : 1;
-      }
-      reply().Integer(deleted);
-    } else if (command.spec->write != nullptr) {
-      reply().Ok();
-    } else {
-      const std::vector<std::string_view> args(command.args.begin(), command.args.end());
-      Run(*command.spec, args);
-    }
-    write += command.writes;
-  }
-  target_ = outer;
-}
-
 // --- subscriptions ----------------------------------------------------------------------------
 
 void Session::UnsubscribeAll() {
@@ -324,6 +225,7 @@ void Session::UnsubscribeAll() {
 void Session::Reset() {
   UnsubscribeAll();
   transaction_.reset();
+  Unwatch();
   client_.name.clear();
   client_.resp = RespVersion::k2;
   last_write_.reset();

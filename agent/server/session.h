@@ -50,7 +50,7 @@ struct QueuedCommand {
   const CommandSpec* spec = nullptr;
   std::vector<std::string> args;  // of a command that is not a write
   std::size_t writes = 0;         // how many of the transaction's writes are its own
-  bool counts_deleted = false;
+  WriteReply reply = WriteReply::kOk;
 };
 
 // What the command that runs lacks. Asked of the control plane, or waited for.
@@ -81,6 +81,13 @@ struct Suspended {
   std::string error = {};  // the reply, if one of them failed
   RemoteReads got = {};
   std::optional<bool> caching = {};  // CLIENT CACHING, as it was when the command came
+};
+
+// Keys that the client watches (WATCH), as clients name them, and the version at which it saw them;
+// absent: there was no entry.
+struct Watches {
+  std::map<std::string, std::optional<common::Version>, std::less<>> keys = {};
+  bool broken = false;  // a key was seen at two versions: EXEC answers nil
 };
 
 // A write under way.
@@ -151,7 +158,21 @@ class Session final : public Subscriber, public TrackingClient {
   void Count(ReadResult result);  // of one key read by the command that runs
   void SetLastWrite(const common::Version& version) { last_write_ = version; }
   const std::optional<common::Version>& last_write() const { return last_write_; }
+  // The entry as seen at one instant; an expired one is none.
+  bool Expired(std::int64_t expires_at_ms) const {
+    return expires_at_ms != 0 && expires_at_ms <= now_ms();
+  }
+  // The control plane's Unix time.
+  std::int64_t now_ms() const { return services_.snapshot.NowMillis(services_.clock); }
   std::optional<Transaction>& transaction() { return transaction_; }
+  const Watches& watches() const { return watches_; }
+  void Watch(std::string_view client_key, const std::optional<common::Version>& version);
+  void Unwatch() { watches_ = {}; }
+  // A read of the key has this to say. What EXEC publishes may rest on it, so a version other than
+  // the watched one means that the transaction must not be.
+  void NoteVersion(std::string_view client_key, const std::optional<common::Version>& version) {
+    if (!watches_.keys.empty()) CompareToWatched(client_key, version);
+  }
   void Execute();  // EXEC
   void Quit() { quit_ = true; }
   void Abandon();  // closes it: notices were lost
@@ -213,7 +234,11 @@ class Session final : public Subscriber, public TrackingClient {
   void SendInvalid(std::optional<std::string_view> key);  // absent: all keys
   void TakeInvalid(std::optional<std::string_view> key);
   using ComposeWrite = std::function<void(const WriteOutcome& outcome, std::string& out)>;
-  void Submit(std::vector<SocketWrite> writes, ComposeWrite compose);
+  void Submit(WriteBatch batch, ComposeWrite compose);
+  void CompareToWatched(std::string_view client_key,
+                        const std::optional<common::Version>& version);
+  // False: they are not, or it cannot be told, and the reply says so.
+  bool AreUnchangedHere(const Watches& watches);
   bool over_soft_limit() const {
     return replies_.output().size() + unsent_ >= services_.output.soft;
   }
@@ -234,6 +259,7 @@ class Session final : public Subscriber, public TrackingClient {
   std::map<std::uint64_t, Suspended> suspended_;  // by ticket
   std::map<std::uint64_t, PendingWrite> writes_;  // by ticket
   std::optional<Transaction> transaction_;
+  Watches watches_;
   std::optional<common::Version> last_write_;
   TrackingMode tracking_;
   std::optional<bool> caching_;

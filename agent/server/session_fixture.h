@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <string>
@@ -29,6 +30,7 @@ class SessionFixture : public CacheFixture {
     std::uint64_t session;
     std::uint64_t ticket;
     std::vector<SocketWrite> writes;
+    std::vector<SocketCheck> checks;
   };
 
   struct Asked {
@@ -52,8 +54,9 @@ class SessionFixture : public CacheFixture {
                      .status = board_,
                      .clock = clock_,
                      .submit =
-                         [this](auto session, auto ticket, auto writes) {
-                           submitted_.push_back({session, ticket, std::move(writes)});
+                         [this](auto session, auto ticket, auto batch) {
+                           submitted_.push_back({session, ticket, std::move(batch.writes),
+                                                 std::move(batch.checks)});
                          },
                      .ask =
                          [this](auto session, auto ticket, auto question) {
@@ -94,8 +97,14 @@ class SessionFixture : public CacheFixture {
     session_->OnOutcome(first.ticket, std::move(outcome));
     return Output();
   }
-  std::string SettleOk(common::Revision revision, std::uint64_t deleted = 0) {
-    return Settle({.status = common::OkStatus(), .version = At(revision), .deleted = deleted});
+  // `skipped`: which of its writes did nothing.
+  std::string SettleOk(common::Revision revision, std::vector<unsigned> skipped = {}) {
+    WriteOutcome outcome{.status = common::OkStatus(), .version = At(revision)};
+    for (const unsigned write : skipped) {
+      outcome.skipped.resize(std::max<std::size_t>(outcome.skipped.size(), write / 8 + 1));
+      outcome.skipped[write / 8] = static_cast<char>(outcome.skipped[write / 8] | 1 << write % 8);
+    }
+    return Settle(std::move(outcome));
   }
   std::string SettleError(common::StatusCode code, const std::string& message) {
     return Settle({.status = common::Error(code, "{}", message), .version = {}});

@@ -11,15 +11,17 @@ using common::StatusCode;
 
 // --- writes -----------------------------------------------------------------------------------
 
-void Session::Submit(std::vector<SocketWrite> writes, ComposeWrite compose) {
+void Session::Submit(WriteBatch batch, ComposeWrite compose) {
   const std::uint64_t ticket = replies_.Add();
   PendingWrite& pending = writes_[ticket];
   pending.compose = std::move(compose);
-  pending.visible_in = CopiesOf(writes);
+  pending.visible_in = CopiesOf(batch.writes);
   if (tracking_.no_loop) {
-    for (const SocketWrite& write : writes) pending.keys.push_back(write.dataset + "/" + write.key);
+    for (const SocketWrite& write : batch.writes) {
+      pending.keys.push_back(write.dataset + "/" + write.key);
+    }
   }
-  services_.submit(client_.id, ticket, std::move(writes));
+  services_.submit(client_.id, ticket, std::move(batch));
 }
 
 // One key stands for all of the same copy.
@@ -118,6 +120,8 @@ void Session::Suspend(const CommandSpec& spec, Args args) {
   suspended.args.assign(args.begin(), args.end());
   suspended.deadline = services_.clock.Now() + lacks_.timeout;
   suspended.caching = caching_;
+  // What is read next must not be older than what WATCH sees.
+  suspended.waits = (spec.flags & kReadOnly) == 0;
   Ask(ticket, suspended);
 }
 

@@ -72,9 +72,9 @@ class RawClient {
 // Holds writes back until released; then passes them on.
 class GatedPort final : public WritePort {
  public:
-  void Submit(std::vector<SocketWrite> writes, std::function<void(WriteOutcome)> done) override {
-    std::function<void()> pass = [this, writes = std::move(writes), done = std::move(done)] {
-      inner->Submit(writes, done);
+  void Submit(WriteBatch batch, std::function<void(WriteOutcome)> done) override {
+    std::function<void()> pass = [this, batch = std::move(batch), done = std::move(done)] {
+      inner->Submit(batch, done);
     };
     common::MutexLock lock(mutex_);
     if (!gated_) return pass();

@@ -106,9 +106,8 @@ bool SocketServer::Ask(std::function<void(Services&)> question) {
   return questions_.Post(std::move(question));
 }
 
-void SocketServer::Submit(std::uint64_t session, std::uint64_t ticket,
-                          std::vector<SocketWrite> writes) {
-  write_port_.Submit(std::move(writes),
+void SocketServer::Submit(std::uint64_t session, std::uint64_t ticket, WriteBatch batch) {
+  write_port_.Submit(std::move(batch),
                      [outcomes = outcomes_, session, ticket](WriteOutcome outcome) {
                        // Refused only when the server is gone, and with it the client.
                        (void)outcomes->Post({session, ticket, std::move(outcome)});
@@ -229,7 +228,9 @@ void SocketServer::DeliverNotices() {
     const auto reader = snapshot_.Take();
     if (!reader.ok() || (*reader)->CoverageOf(dataset, key) != Coverage::kReadable) return false;
     const auto found = (*reader)->Get(dataset, key);
-    return found.ok() && found->has_value();
+    if (!found.ok() || !found->has_value()) return false;
+    const std::int64_t expires_at_ms = (*found)->entry.expires_at_ms;
+    return expires_at_ms == 0 || expires_at_ms > snapshot_.NowMillis(services_.clock);
   };
   const auto delivery = notices_.Deliver(exists);
   services_.stats.notices.Add(delivery.messages);

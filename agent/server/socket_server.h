@@ -74,7 +74,7 @@ class SocketServer final : private ConnectionOwner {
   };
   using Answers = common::Mailbox<Answer>;
 
-  void Submit(std::uint64_t session, std::uint64_t ticket, std::vector<SocketWrite> writes);
+  void Submit(std::uint64_t session, std::uint64_t ticket, WriteBatch batch);
   void Ask(std::uint64_t session, std::uint64_t ticket, ReadQuestion question);
   void OnConnection();
   void Refuse();

@@ -17,7 +17,10 @@ common::StatusOr<DatasetHead> ParseDatasetState(std::string_view payload) {
   if (proto.digest().size() != 16) {
     return common::InvalidArgument("the digest has {} bytes instead of 16", proto.digest().size());
   }
-  DatasetHead head{.version = *version, .entries = proto.entries(), .digest = {}};
+  DatasetHead head{.version = *version,
+                   .entries = proto.entries(),
+                   .digest = {},
+                   .server_time_ms = proto.server_time_ms()};
   head.digest.high = common::lmdb::ReadBigEndian64(proto.digest());
   head.digest.low = common::lmdb::ReadBigEndian64(std::string_view(proto.digest()).substr(8));
   return head;

@@ -23,6 +23,7 @@ struct DatasetHead {
   common::Version version;  // epoch, and the last commit that changed the dataset
   std::uint64_t entries = 0;
   common::Digest digest;
+  std::int64_t server_time_ms = 0;  // its clock at the answer; 0: it does not tell
 };
 // INVALID_ARGUMENT says what is wrong with the payload.
 common::StatusOr<DatasetHead> ParseDatasetState(std::string_view payload);

@@ -331,6 +331,7 @@ std::string SyncCore::OnState(const ResourceView& resource) {
   if (!head.ok()) return std::string(common::Message(head.status()));
   const std::optional<common::MonotonicTime> asked = states_.asked_at(resource.name);
   states_.OnAnswer(resource.name);
+  if (asked) board_.control_plane_clock.OnAnswer(*asked, clock_.Now(), head->server_time_ms);
   std::string rejected;
   for (auto it = copies_.lower_bound(Collection{*dataset, ""});
        it != copies_.end() && it->first.dataset == *dataset; ++it) {

@@ -1,5 +1,6 @@
 #include "control-plane/store/validate.h"
 
+#include <algorithm>
 #include <string>
 
 #include "common/limits.h"
@@ -27,6 +28,12 @@ common::Status ValidateFrame(const Batch& batch) {
     return Error(StatusCode::kOutOfRange,
                  "the batch has {} writes, at most {} are allowed; split it", batch.writes.size(),
                  common::kBatchEntriesMax);
+  }
+  const auto old_values = std::ranges::count_if(batch.writes, &Write::return_old);
+  if (static_cast<std::size_t>(old_values) > kBatchOldValuesMax) {
+    return Error(StatusCode::kOutOfRange,
+                 "{} writes of the batch ask for the old value, at most {} may; split it",
+                 old_values, kBatchOldValuesMax);
   }
   const std::size_t bytes = BatchBytes(batch);
   if (bytes <= common::kBatchBytesMax) return common::OkStatus();

@@ -14,7 +14,7 @@ namespace cp {
 
 // OK: `service` may have `batch` committed. The first fault otherwise, named with what to do:
 //   INVALID_ARGUMENT   publisher id, sequence, no writes, a malformed name, key or content type
-//   OUT_OF_RANGE       key, value, content type or batch too big
+//   OUT_OF_RANGE       key, value, content type or batch too big, too many old values asked for
 //   NOT_FOUND          dataset not declared
 //   PERMISSION_DENIED  not its owner
 common::Status ValidateBatch(const Catalog& catalog, std::string_view service, const Batch& batch);
@@ -25,6 +25,9 @@ std::string PublisherKey(std::string_view service, std::string_view publisher_id
 inline constexpr std::size_t kPublisherKeyBytesMax =
     common::kServiceNameBytesMax + 1 + common::kPublisherIdBytesMax;
 static_assert(kPublisherKeyBytesMax <= common::kLmdbKeyBytesMax);
+
+// Writes of one batch that have the old value sent back: an answer stays as small as a request.
+inline constexpr std::size_t kBatchOldValuesMax = common::kBatchBytesMax / common::kValueBytesMax;
 
 // Keys + values of a batch.
 std::size_t BatchBytes(const Batch& batch);

@@ -42,6 +42,12 @@ Batch Checking(std::vector<Check> checks) {
   return batch;
 }
 
+Batch Returning(std::size_t old_values) {
+  Write write = Put("prices", "k", "v");
+  write.return_old = true;
+  return MakeBatch("p", 1, std::vector<Write>(old_values, write));
+}
+
 std::vector<Case> Accepted() {
   return {
       {"one put", MakeBatch("p", 1, {Put("orders.shop", "k", "v")}), StatusCode::kOk},
@@ -61,6 +67,7 @@ std::vector<Case> Accepted() {
       {"the longest expiry", With({.in_ms = kExpiryMsMax}), StatusCode::kOk},
       {"a kept expiry and a condition", With({.keep = true}, Condition::kIfPresent),
        StatusCode::kOk},
+      {"as many old values as there may be", Returning(kBatchOldValuesMax), StatusCode::kOk},
       {"a check of an own key", Checking({{.dataset = "orders.shop", .key = "k"}}),
        StatusCode::kOk},
       {"the longest publisher id", MakeBatch(Bytes(64), 1, {Del("prices", "k")}), StatusCode::kOk},
@@ -95,6 +102,8 @@ std::vector<Case> Refused() {
       {"too many checks",
        Checking(std::vector<Check>(kBatchChecksMax + 1, Check{.dataset = "prices", .key = "k"})),
        StatusCode::kOutOfRange, "watches"},
+      {"too many old values", Returning(kBatchOldValuesMax + 1), StatusCode::kOutOfRange,
+       "old value"},
       {"no writes", MakeBatch("p", 1, {}), StatusCode::kInvalidArgument, "no writes"},
       {"bad name", MakeBatch("p", 1, {Put("Orders", "k", "v")}), StatusCode::kInvalidArgument,
        "Orders"},

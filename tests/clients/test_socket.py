@@ -54,7 +54,7 @@ def with_redis_py(path):
     check("clients", [c["name"] for c in client.client_list()], ["py"])
     refused("not subscribed", lambda: client.get("other/a"), "NOTSUBSCRIBED ")
     refused("no dataset", lambda: client.set("other/a", "1"), "NODATASET ")
-    refused("later", lambda: client.set("ds/a", "1", ex=10), "option EX")
+    refused("options", lambda: client.set("ds/a", "1", ex=0), "invalid expire")
     listener = client.pubsub(ignore_subscribe_messages=True)
     listener.psubscribe("__keyspace@0__:ds/*")
     check("subscribed", listener.get_message(timeout=10), None)

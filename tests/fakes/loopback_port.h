@@ -5,6 +5,7 @@
 // it; `done` callbacks come from its thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,23 +38,33 @@ class LoopbackPort final : public WritePort {
     thread_.Join();
   }
 
-  void Submit(std::vector<SocketWrite> writes, std::function<void(WriteOutcome)> done) override {
-    CHECK(mailbox_.Post({std::move(writes), std::move(done)}));
+  // Takes plain writes only: conditions, expiry and checks are the control plane's to judge.
+  void Submit(WriteBatch batch, std::function<void(WriteOutcome)> done) override {
+    CHECK(mailbox_.Post({std::move(batch), std::move(done)}));
   }
 
  private:
   struct Job {
-    std::vector<SocketWrite> writes;
+    WriteBatch batch;
     std::function<void(WriteOutcome)> done;
   };
 
   void Work() {
     while (!mailbox_.closed()) {
-      for (const Job& job : mailbox_.WaitAll(std::chrono::seconds(1))) job.done(Apply(job.writes));
+      for (const Job& job : mailbox_.WaitAll(std::chrono::seconds(1))) job.done(Apply(job.batch));
     }
   }
 
-  WriteOutcome Apply(const std::vector<SocketWrite>& writes) {
+  static bool IsPlain(const WriteBatch& batch) {
+    return batch.checks.empty() &&
+           std::ranges::all_of(batch.writes, [](const SocketWrite& write) {
+             return write.options == SetOptions{};
+           });
+  }
+
+  WriteOutcome Apply(const WriteBatch& batch) {
+    const std::vector<SocketWrite>& writes = batch.writes;
+    if (!IsPlain(batch)) return {.status = absl::UnimplementedError("plain writes only")};
     const common::Version version{.epoch = kEpoch, .revision = ++revision_};
     WriteOutcome outcome{.status = common::OkStatus(), .version = version};
     std::set<std::string> touched;
@@ -66,7 +77,7 @@ class LoopbackPort final : public WritePort {
       touched.insert(write.dataset);
     }
     for (const std::string& dataset : touched) {
-      outcome.deleted += CountDeletes(dataset, writes);
+      CountDeletes(dataset, writes, outcome);
       const std::vector<Change> changes = ChangesOf(dataset, writes, version);
       outcome.status = writer_->Apply({.dataset = dataset, .prefix = ""}, changes, version);
       if (!outcome.status.ok()) return outcome;
@@ -88,20 +99,19 @@ class LoopbackPort final : public WritePort {
     return changes;
   }
 
-  // How many entries the copy loses: exact when the batch only deletes, or only sets.
-  std::uint64_t CountDeletes(const std::string& dataset, const std::vector<SocketWrite>& writes) {
+  // Marks the deletes that find nothing: exact when the batch only deletes, or only sets.
+  void CountDeletes(const std::string& dataset, const std::vector<SocketWrite>& writes,
+                    WriteOutcome& outcome) {
+    if (reader == nullptr || !reader->Refresh().ok()) return;
     std::set<std::string> deleted;
-    for (const SocketWrite& write : writes) {
-      if (write.dataset == dataset && !write.value) deleted.insert(write.key);
-    }
-    std::uint64_t count = 0;
-    if (deleted.empty() || reader == nullptr || !reader->Refresh().ok()) return 0;
-    for (const std::string& key : deleted) {
-      const auto found = reader->Get(dataset, key);
-      if (found.ok() && found->has_value()) ++count;
+    outcome.skipped.resize(writes.size() / 8 + 1);
+    for (std::size_t i = 0; i < writes.size(); ++i) {
+      if (writes[i].dataset != dataset || writes[i].value) continue;
+      const auto found = reader->Get(dataset, writes[i].key);
+      if (found.ok() && found->has_value() && deleted.insert(writes[i].key).second) continue;
+      outcome.skipped[i / 8] = static_cast<char>(outcome.skipped[i / 8] | 1 << i % 8);
     }
     reader->Release();
-    return count;
   }
 
  public:

@@ -77,8 +77,8 @@ common::Status Serve(const Options& options) {
 
   // The port needs the writer, which needs the server's listener, which needs a port.
   struct LatePort final : WritePort {
-    void Submit(std::vector<SocketWrite> writes, std::function<void(WriteOutcome)> done) override {
-      port->Submit(std::move(writes), std::move(done));
+    void Submit(WriteBatch batch, std::function<void(WriteOutcome)> done) override {
+      port->Submit(std::move(batch), std::move(done));
     }
     std::unique_ptr<LoopbackPort> port;
   } port;

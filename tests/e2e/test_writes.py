@@ -1,0 +1,400 @@
+"""SET's options, WATCH and expiry: as Redis means them, with the real programs.
+
+A redis-server runs beside the agent and is asked the same. TRIBUTARY_STEPS sets how many random
+commands are compared.
+"""
+import os
+import random
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+import redis
+
+from harness import SEED, dataset, eventually, refused, subscription
+from links import Link
+
+STEPS = int(os.environ.get("TRIBUTARY_STEPS", "400"))
+FAR = 4_000_000_000  # Unix time
+
+
+class Raw:
+    """Replies as they come: errors are values, too."""
+
+    def __init__(self, path):
+        self.connection = redis.UnixDomainSocketConnection(path=str(path), socket_timeout=60,
+                                                           decode_responses=True)
+        self.connection.connect()
+
+    def __call__(self, line):
+        self.connection.send_command(*line.split(" "))
+        try:
+            return self.connection.read_response()
+        except redis.ResponseError as error:
+            return f"{type(error).__name__}: {error}"
+
+
+@pytest.fixture
+def peer(world):
+    """A redis-server of its own."""
+    if shutil.which("redis-server") is None:
+        pytest.fail("redis-server is missing: tests/install-packages.sh installs it")
+    path = world.dir / "redis.sock"
+    process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save", "",
+                                "--appendonly", "no"], stdout=subprocess.DEVNULL)
+    eventually(lambda: redis.Redis(unix_socket_path=str(path)).ping(), "redis-server")
+    yield path
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def owner(world):
+    """The agent of `shop`, which owns `prices` and has a copy of it."""
+    cp = world.control_plane()
+    cp.declare(dataset("prices", "shop", ["*"]), subscription("own", "shop", "prices"),
+               subscription("web", "web", "prices"))
+    cp.start()
+    agent = world.agent("shop", cp).start().wait_synced("prices")
+    agent.cp = cp
+    return agent
+
+
+# --- beside Redis -------------------------------------------------------------------------------
+
+K, X = "prices/k", "prices/x"
+TABLE = [
+    # conditions
+    f"SET {K} 1 NX", f"SET {K} 2 NX", f"GET {K}", f"SET {K} 3 XX", f"SET {X} 1 XX", f"EXISTS {X}",
+    f"SET {K} 4 nx nx", f"SET {K} 4 NX XX", f"SET {K} 4 XX NX",
+    # GET
+    f"SET {K} 5 GET", f"SET {X} 1 GET", f"SET {X} 2 XX GET", f"SET {X} 3 NX GET", f"GET {X}",
+    f"DEL {X}", f"SET {X} 4 XX GET", f"EXISTS {X}", f"SET {X} 5 NX GET", f"GET {X}",
+    f"SET {X} 6 GET GET", f"SET {X} 7 GET EX 100 NX", f"TTL {X}",
+    # expiry
+    f"SET {K} 6 EXAT {FAR}", f"EXPIRETIME {K}", f"PEXPIRETIME {K}", f"SET {K} 7 KEEPTTL",
+    f"EXPIRETIME {K}", f"SET {K} 8", f"EXPIRETIME {K}", f"TTL {K}", f"PTTL {K}",
+    f"SET {K} 9 PXAT {FAR}123 GET", f"PEXPIRETIME {K}", f"EXPIRETIME {K}",
+    f"SET {K} 9 XX KEEPTTL GET", f"PEXPIRETIME {K}", f"SET {K} 9 EX 1 EXAT {FAR}",
+    f"SET {K} 9 EX 1 EX 5000 GET", f"SET {K} 10 PXAT 1", f"GET {K}", f"EXISTS {K}", f"TTL {K}",
+    f"EXPIRETIME {K}", f"SET {K} 11 NX", f"SET {K} 12 EXAT 1 XX GET", f"SET {K} 13 XX",
+    f"SET {K} 1 KEEPTTL KEEPTTL", f"SET {K} 1 KEEPTTL EX 5", f"SET {K} 1 EX 5 KEEPTTL",
+    f"SET {K} 1 PX 5 PXAT 5", f"SET {K} 1 EX", f"SET {K} 1 PXAT", f"SET {K} 1 BOGUS",
+    f"SET {K} 1 EX ten", f"SET {K} 1 EX 1.5", f"SET {K} 1 EX 010", f"SET {K} 1 EX +5",
+    f"SET {K} 1 EX 0", f"SET {K} 1 PX -5", f"SET {K} 1 EXAT 0", f"SET {K} 1 EX ten BOGUS",
+    f"SET {K} 1 EX ten NX XX", f"SET {K} 1 EX ten EX 5000", f"SET {K} 1 EX 9223372036854775807",
+    f"SET {K} 1 PX 99999999999999999999", f"SET {K}", f"SET {K} 1 EX 0 NX GET",
+    # the commands made of them
+    f"SETNX {K} 1", f"SETNX {X}2 1", f"SETNX {X}2", f"SETEX {K} 5000 v", f"TTL {K}",
+    f"SETEX {K} 0 v", f"SETEX {K} x v", f"SETEX {K} 5", f"PSETEX {K} 5000000 v", f"TTL {K}",
+    f"PSETEX {K} -1 v", f"GETSET {K} w", f"TTL {K}", f"GETSET {X}3 w", f"GETDEL {X}3",
+    f"GETDEL {X}3", f"GETDEL {K}", f"EXISTS {K}", f"GETDEL",
+    # transactions
+    "MULTI", f"SET {K} 1 NX", f"SET {K} 2 NX", f"SET {K} 3 XX GET", f"DEL {K} {X}", f"DEL {K}",
+    f"SETNX {K} 4", f"GETDEL {K}", f"GETDEL {K}", f"SET {K} 5 EXAT {FAR}", "EXEC",
+    f"EXPIRETIME {K}", f"MGET {K} {X}",
+    # WATCH
+    "UNWATCH", "WATCH", f"WATCH {K} {X}", "MULTI", f"WATCH {K}", f"SET {K} 6", "EXEC", f"GET {K}",
+    f"WATCH {K}", f"SET {K} 7", "MULTI", f"SET {K} 8", "EXEC", f"GET {K}",
+    f"WATCH {X}", f"SET {X} 1", "MULTI", f"SET {K} 9", "EXEC", f"GET {K}",
+    f"WATCH {K}", f"DEL {K}", "MULTI", "PING", "EXEC",
+    f"WATCH {K}", f"SET {K} 1", "UNWATCH", "MULTI", f"SET {K} 2", "EXEC",
+    f"WATCH {K}", f"SET {K} 1", "MULTI", "DISCARD", "MULTI", f"SET {K} 3", "EXEC", f"GET {K}",
+    f"WATCH {K}", f"SET {K} 1", "MULTI", "NOSUCH", "EXEC", "MULTI", f"SET {K} 4", "EXEC",
+    f"WATCH {K}", "MULTI", "UNWATCH", f"SET {K} 5", "EXEC", f"GET {K}", "DISCARD", "EXEC",
+]
+
+
+def alike(ours, theirs):
+    """Equal, or times to live that differ by the moment of asking."""
+    both_far = isinstance(ours, int) and isinstance(theirs, int) and min(ours, theirs) > 60
+    return abs(ours - theirs) <= 30 if both_far and ours < FAR else ours == theirs
+
+
+def test_every_line_as_redis_answers(owner, peer):
+    ours, theirs = Raw(owner.socket), Raw(peer)
+    for line in TABLE:
+        mine, other = ours(line), theirs(line)
+        assert alike(mine, other), f"{line}: {mine!r}, Redis: {other!r}"
+
+
+def test_the_same_bytes_in_resp3(owner, peer):
+    def ask(path, *lines):
+        with socket.socket(socket.AF_UNIX) as end:
+            end.connect(str(path))
+            end.settimeout(60)
+            end.sendall("".join(line + "\r\n" for line in ("HELLO 3", *lines, "ECHO end")).encode())
+            data = b""
+            while not data.endswith(b"$3\r\nend\r\n"):
+                data += end.recv(65536)
+            return data[data.index(b"modules"):].split(b"\r\n", 2)[2]
+
+    for lines in ((f"SET {K} 1", f"SET {K} 1 NX", f"SET {X} 1 XX GET", f"GETDEL {X}"),
+                  (f"WATCH {K}", f"SET {K} 2", "MULTI", f"SET {K} 3", "EXEC"),
+                  ("MULTI", f"SET {K} 1 NX", f"SET {X} 1 GET", "EXEC")):
+        assert ask(owner.socket, *lines) == ask(peer, *lines), lines
+
+
+def test_random_commands_as_redis_answers(owner, peer, rng):
+    ours, theirs = Raw(owner.socket), Raw(peer)
+    keys = [f"prices/{i}" for i in range(4)]
+
+    def words():
+        key, value = rng.choice(keys), rng.randrange(100)
+        expiry = rng.choice(["", "", "", " KEEPTTL", " EX 5000", " PX 5000000", f" EXAT {FAR}",
+                             f" PXAT {FAR}555", " PXAT 1", " EXAT 7"])
+        condition, get = rng.choice(["", "", " NX", " XX"]), rng.choice(["", " GET"])
+        options = "".join(rng.sample([expiry, condition, get], 3))
+        return rng.choice([
+            f"SET {key} {value}{options}", f"SET {key} {value}{options}", f"SETNX {key} {value}",
+            f"SETEX {key} 5000 {value}", f"GETSET {key} {value}", f"GETDEL {key}",
+            f"DEL {key} {rng.choice(keys)}", f"GET {key}", f"TTL {key}", f"PEXPIRETIME {key}",
+            f"EXISTS {' '.join(keys)}", f"WATCH {key}", "UNWATCH", "MULTI", "EXEC", "EXEC",
+            "DISCARD"])
+
+    in_multi, reads = False, ("GET ", "TTL ", "PEXPIRETIME ", "EXISTS ")
+    for step in range(STEPS):
+        line = words()
+        if in_multi and line.startswith(reads):
+            continue  # ours see what comes after all of the writes
+        if line.startswith("WATCH ") and not in_multi and not theirs("EXISTS " + line[6:]):
+            continue  # ours takes a key that came and went for unchanged
+        in_multi = line == "MULTI" or in_multi and line not in ("EXEC", "DISCARD")
+        mine, other = ours(line), theirs(line)
+        same = alike(mine, other)
+        if line.startswith("PEXPIRETIME") and other > 0:  # EX counts from each one's own moment
+            same = abs(mine - other) < 60_000
+        assert same, f"seed {SEED}, step {step}: {line}: {mine!r}, Redis: {other!r}"
+
+
+def test_what_differs_from_redis_says_so(owner):
+    ask = Raw(owner.socket)
+    assert "invalid expire time in 'set'" in ask(f"SET {K} 1 EX 253402300800")
+    ask("MULTI")
+    assert "syntax error" in ask(f"SET {K} 1 NX XX")  # Redis: at EXEC, and runs the others
+    ask(f"SET {K} 2")
+    assert "Transaction discarded" in ask("EXEC")
+    assert ask(f"EXISTS {K}") == 0
+    assert "its expiry is set with the value" in ask(f"EXPIRE {K} 5")
+    client = owner.redis()
+    with client.pipeline() as pipe:
+        for i in range(17):
+            pipe.set(f"prices/{i}", 1, get=True)
+        refused("TOOBIG", pipe.execute)
+    assert client.exists(*(f"prices/{i}" for i in range(17))) == 0
+
+
+# --- WATCH --------------------------------------------------------------------------------------
+
+
+def increment(client, outcomes, name):
+    """One try; what became of it is noted under its own name."""
+    try:
+        with client.pipeline() as pipe:
+            pipe.watch("prices/counter")
+            count = int(pipe.get("prices/counter") or 0)
+            pipe.multi()
+            pipe.set("prices/counter", count + 1)
+            pipe.set(f"prices/by-{name}", count + 1)
+            pipe.execute()
+        outcomes[name] = True
+    except redis.WatchError:
+        outcomes[name] = False
+    except (redis.RedisError, OSError):
+        outcomes[name] = None  # perhaps
+
+
+def test_racing_agents_lose_no_increment(world, owner, rng):
+    """Three agents, two clients each; links fall silent, the control plane is killed meanwhile."""
+    print(f"seed {SEED}")
+    owner.redis().set("prices/counter", 0)
+    links = [Link(owner.cp.address) for _ in range(2)]
+    agents = [owner] + [world.agent("shop", link.address, name=f"shop-{i}", instance=f"shop-{i}",
+                                    publish_timeout="300ms") for i, link in enumerate(links)]
+    for agent in agents[1:]:
+        agent.start().wait_synced("prices")
+    outcomes, ended = {}, threading.Event()
+
+    def race(number, agent):
+        client, tries = agent.redis(), 0
+        while not ended.is_set():
+            increment(client, outcomes, f"{number}-{tries}")
+            tries += 1
+
+    threads = [threading.Thread(target=race, args=(i, agents[i % 3])) for i in range(6)]
+    for thread in threads:
+        thread.start()
+
+    def done(count):
+        return sum(outcome is True for outcome in list(outcomes.values())) >= count
+
+    try:
+        eventually(lambda: done(40), "40 increments", seconds=120)
+        for fault in (links[0].freeze, links[1].cut, owner.cp.restart):
+            fault()
+            time.sleep(rng.random())
+            for link in links:
+                link.mend()
+            had = sum(outcome is True for outcome in list(outcomes.values()))
+            eventually(lambda: done(had + 15), "15 more increments", seconds=120)
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+        for link in links:
+            link.close()
+    check_increments(eventually(lambda: settled(owner)), outcomes)
+
+
+def settled(agent):
+    """{key: value} once two looks agree."""
+    first = agent.read_all("prices")
+    return first if first == agent.read_all("prices") and "counter" in first else None
+
+
+def check_increments(entries, outcomes):
+    made = {key[3:]: int(value) for key, value in entries.items() if key.startswith("by-")}
+    assert sorted(made.values()) == list(range(1, int(entries["counter"]) + 1)), "one each"
+    for name, outcome in outcomes.items():
+        assert outcome is None or (name in made) is outcome, (name, outcome)
+    print(f"{len(made)} increments, {sum(o is False for o in outcomes.values())} refused, "
+          f"{sum(o is None for o in outcomes.values())} unknown")
+    assert sum(o is False for o in outcomes.values()) > 0, "they have never raced"
+
+
+def test_a_change_elsewhere_that_our_copy_has_not_seen(world, owner):
+    """Its link is silent when the key changes; what it has watched is too old to be right."""
+    owner.redis().mset({"prices/a": "1", "prices/b": "1"})
+    link = Link(owner.cp.address)
+    other = world.agent("shop", link.address, name="other", instance="other",
+                        publish_timeout="20s").start().wait_synced("prices")
+    client = other.redis()
+    pipe = client.pipeline()
+    pipe.watch("prices/a", "prices/absent")
+    assert pipe.get("prices/a") == "1"
+    link.freeze()
+    owner.redis().set("prices/a", "2")
+    assert client.get("prices/a") == "1"
+    pipe.multi()
+    pipe.set("prices/b", "lost?")
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(outcome_of(pipe)))
+    thread.start()
+    time.sleep(0.3)
+    link.mend()
+    thread.join()
+    assert answers == ["changed"]
+    assert owner.redis().get("prices/b") == "1"
+    pipe.watch("prices/absent")
+    owner.redis().set("prices/absent", "now here")
+    pipe.multi()
+    pipe.set("prices/b", "lost?")
+    assert outcome_of(pipe) == "changed"
+    link.close()
+
+
+def outcome_of(pipe):
+    try:
+        return pipe.execute()
+    except redis.WatchError:
+        return "changed"
+
+
+def test_watch_through_the_control_plane(world, owner):
+    owner.cp.declare(dataset("prices", "shop", ["*"]),
+                     subscription("own", "shop", "prices", mode="readThrough"))
+    eventually(lambda: owner.copies()["prices"]["state"] == "READTHROUGH")
+    client = owner.redis()
+    for i in range(1, 30):
+        outcomes = {}
+        increment(client, outcomes, f"n{i}")
+        assert outcomes == {f"n{i}": True}
+        assert client.get("prices/counter") == str(i)
+    with client.pipeline() as pipe:
+        pipe.watch("prices/counter")
+        client.set("prices/counter", 0)
+        pipe.multi()
+        pipe.set("prices/counter", 99)
+        assert outcome_of(pipe) == "changed"
+    assert client.get("prices/counter") == "0"
+
+
+# --- expiry -------------------------------------------------------------------------------------
+
+SLACK = 0.25  # how far an agent's idea of the control plane's clock may be off on a busy machine
+
+
+def test_an_entry_is_absent_everywhere_from_its_instant_on(world, owner):
+    agents = [owner] + [world.agent("web", owner.cp, name=f"web-{i}", instance=f"web-{i}").start()
+                        .wait_synced("prices") for i in range(2)]
+    writer = owner.redis()
+    writer.set("prices/stays", "x")
+    writer.set("prices/k", "x", px=5000)
+    at = writer.execute_command("PEXPIRETIME", "prices/k") / 1000
+    early, late, seen, ended = [], [], [], threading.Event()
+
+    def watch(agent):
+        client = agent.redis()
+        eventually(lambda: client.exists("prices/k"))
+        seen.append(agent.name)
+        while not ended.is_set():
+            asked = time.time()
+            there = [client.get("prices/k"), client.mget("prices/k")[0],
+                     client.exists("prices/k") or None,
+                     "prices/k" in client.keys("prices/*") or None,
+                     client.ttl("prices/k") + 2 or None]
+            told = time.time()
+            if asked > at + SLACK and any(one is not None for one in there):
+                late.append((agent.name, asked - at, there))
+            if told < at - SLACK and any(one is None for one in there):
+                early.append((agent.name, told - at, there))
+
+    threads = [threading.Thread(target=watch, args=(agent,)) for agent in agents]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: time.time() > at + 1.5)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 3 and not early and not late, (seen, early[:3], late[:3])
+    for agent in agents:  # and the tombstone comes
+        eventually(lambda: agent.redis().dbsize() == 1)
+        assert agent.redis().keys("prices/*") == ["prices/stays"]
+
+
+def test_expiry_needs_no_control_plane(world, owner):
+    link = Link(owner.cp.address)
+    web = world.agent("web", link.address).start().wait_synced("prices")
+    owner.redis().set("prices/k", "x", px=5000)
+    client = web.redis()
+    eventually(lambda: client.get("prices/k") == "x")
+    link.freeze()
+    at = client.execute_command("PEXPIRETIME", "prices/k") / 1000
+    eventually(lambda: time.time() > at + SLACK)
+    assert client.get("prices/k") is None and client.ttl("prices/k") == -2
+    assert client.scan(match="prices/*")[1] == [] and client.randomkey() is None
+    assert client.dbsize() == 1, "its tombstone cannot have come"
+    link.mend()
+    eventually(lambda: client.dbsize() == 0)
+    link.close()
+
+
+def test_a_notice_tells_when_an_entry_has_expired(world, owner):
+    web = world.agent("web", owner.cp).start().wait_synced("prices")
+    with web.redis().pubsub() as notices:
+        notices.psubscribe("__keyevent@0__:*")
+        notices.get_message(timeout=10)
+        owner.redis().set("prices/k", "x", px=300)
+
+        def next_notice():
+            message = notices.get_message(timeout=10)
+            return message and (message["channel"], message["data"])
+
+        assert eventually(next_notice) == ("__keyevent@0__:set", "prices/k")
+        assert eventually(next_notice) == ("__keyevent@0__:del", "prices/k")
+    client = owner.redis()
+    assert client.set("prices/k", "y", nx=True) is True, "absent to conditions as well"
+    assert client.set("prices/k", "z", nx=True) is None and client.get("prices/k") == "y"
