@@ -48,6 +48,23 @@ std::optional<std::string> ParseSetWithTime(Args args, std::int64_t unit_ms,
   return AddWrite(args[1], args[3], request, options);
 }
 
+// An owner need not have a copy of its dataset to make its writes depend on what is there: the
+// control plane tells.
+KeyRead ReadWatched(Session& session, const Reader& reader, std::string_view client_key,
+                    bool name_key) {
+  std::string error;
+  const auto ref = SplitKey(client_key, error);
+  const bool told = session.Got(client_key) != nullptr;
+  const auto& status = session.services().snapshot.status();
+  if (ref && !told && status.wanted_known && status.Covering(ref->dataset, ref->key) == nullptr &&
+      reader.CoverageOf(ref->dataset, ref->key) == Coverage::kNotSubscribed) {
+    session.lacks().timeout = session.need().timeout;
+    session.lacks().Add(ReadQuestion::Kind::kStrong, ref->dataset, ref->key);
+    return {};
+  }
+  return ReadKey(session, reader, client_key, name_key);
+}
+
 }  // namespace
 
 std::optional<std::string> ParseSet(Args args, WriteRequest& request) {
@@ -129,7 +146,7 @@ void Watch(Session& session, Args args) {
   if (reader == nullptr) return;
   std::vector<std::optional<common::Version>> seen;
   for (const std::string_view key : args.subspan(1)) {
-    const KeyRead read = ReadKey(session, *reader, key, /*name_key=*/args.size() > 2);
+    const KeyRead read = ReadWatched(session, *reader, key, /*name_key=*/args.size() > 2);
     if (!read.error.empty()) return session.reply().Error(read.error);
     seen.push_back(read.found ? std::optional(read.found->version) : std::nullopt);
   }

@@ -36,6 +36,13 @@ class WatchTest : public SessionFixture {
          .as_of = clock_.now});
     return Output();
   }
+  std::string Fail(common::StatusCode code, const char* why) {
+    const Asked first = std::move(asked_.front());
+    asked_.pop_front();
+    session_->OnAnswer(first.ticket, first.question.dataset,
+                       {.status = common::Error(code, "{}", why), .entries = {}});
+    return Output();
+  }
   // "ds/a@10 ds/x@-" of the batch submitted last.
   std::string LastChecks() const {
     std::string text;
@@ -134,11 +141,23 @@ TEST_F(WatchTest, ThroughTheControlPlane) {
               HasSubstr("-ERR a transaction that only reads looks at watched keys in local"));
 }
 
+TEST_F(WatchTest, AnOwnerNeedsNoCopy) {
+  EXPECT_EQ(Send("WATCH own/k ds/a\r\n"), "");
+  EXPECT_EQ(asked_.front().question.kind, ReadQuestion::Kind::kStrong);
+  EXPECT_EQ(Answer("k", "5", At(30)), "+OK\r\n");
+  Send("MULTI\r\nSET own/k 6\r\nEXEC\r\n");
+  EXPECT_EQ(LastChecks(), "ds/a@10 own/k@30");
+  SettleOk(31);
+}
+
 TEST_F(WatchTest, WhatCannotBeWatched) {
   EXPECT_EQ(Send("MULTI\r\nWATCH ds/a\r\nSET ds/a 1\r\nEXEC\r\n"),
             "+OK\r\n-ERR WATCH inside MULTI is not allowed\r\n+QUEUED\r\n");
   EXPECT_EQ(SettleOk(20), "*1\r\n+OK\r\n");
-  EXPECT_THAT(Send("WATCH ds/a other/x\r\n"), StartsWith("-NOTSUBSCRIBED"));
+  EXPECT_EQ(Send("WATCH ds/a other/x\r\n"), "");
+  EXPECT_THAT(Fail(common::StatusCode::kPermissionDenied, "no"), StartsWith("-NOPERM"));
+  EXPECT_EQ(Send("WATCH other/x\r\n"), "");
+  EXPECT_THAT(Fail(common::StatusCode::kNotFound, "none"), StartsWith("-NODATASET"));
   EXPECT_THAT(Send("WATCH x\r\n"), StartsWith("-ERR key must be <dataset>/<key>"));
   Try();
   EXPECT_EQ(LastChecks(), "") << "all or nothing";

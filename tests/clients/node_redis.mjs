@@ -1,6 +1,6 @@
 // usage: node node_redis.mjs OWNER_SOCKET CONSUMER_SOCKET – exits 0 if node-redis works as it is.
 import assert from 'node:assert/strict';
-import { commandOptions, createClient } from 'redis';
+import { WatchError, commandOptions, createClient } from 'redis';
 import { eventually } from './eventually.mjs';
 
 const connect = (path) =>
@@ -20,6 +20,20 @@ assert.deepEqual(bytes, Buffer.from('x'));
 const keys = [];
 for await (const key of web.scanIterator({ MATCH: 'prices/nr-*', COUNT: 1 })) keys.push(key);
 assert.deepEqual(keys.sort(), ['prices/nr-a', 'prices/nr-c']);
+assert.equal(await owner.set('prices/nr-e', '1', { EX: 5000, NX: true }), 'OK');
+assert.equal(await owner.set('prices/nr-e', '2', { NX: true }), null);
+assert.equal(await owner.set('prices/nr-e', '2', { KEEPTTL: true, GET: true }), '1');
+await eventually(async () => assert.equal(await web.get('prices/nr-e'), '2'));
+assert.ok(await web.pTTL('prices/nr-e') > 4000000);
+await owner.watch('prices/nr-e');
+const other = owner.duplicate();
+await other.connect();
+await other.set('prices/nr-e', '3');
+await assert.rejects(owner.multi().set('prices/nr-e', '4').exec(), WatchError);
+await owner.watch('prices/nr-e');
+assert.deepEqual(await owner.multi().set('prices/nr-e', '4').getDel('prices/nr-e').exec(),
+                 ['OK', '4']);
+await other.quit();
 await assert.rejects(web.set('prices/nr-a', '1'), /READONLY/);
 await assert.rejects(web.get('other/a'), /NOTSUBSCRIBED/);
 
