@@ -11,6 +11,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "common/rpc/token.h"
+
 namespace common {
 namespace {
 
@@ -84,7 +86,9 @@ StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(const TlsFiles& fil
   grpc::experimental::TlsServerCredentialsOptions options(Watch(files));
   options.watch_root_certs();
   options.watch_identity_key_cert_pairs();
-  options.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.set_cert_request_type(files.client_may_lack_certificate
+                                    ? GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY
+                                    : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   return grpc::experimental::TlsServerCredentials(options);
 }
 
@@ -96,7 +100,8 @@ StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ClientTls(const TlsFiles& fi
   options.set_certificate_provider(Watch(files));
   options.watch_root_certs();
   if (!files.cert.empty()) options.watch_identity_key_cert_pairs();
-  return grpc::experimental::TlsCredentials(options);
+  auto credentials = grpc::experimental::TlsCredentials(options);
+  return files.token.empty() ? credentials : WithTokenFile(credentials, files.token);
 }
 
 }  // namespace common

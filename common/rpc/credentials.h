@@ -20,14 +20,16 @@
 namespace common {
 
 struct TlsFiles {
-  std::string ca = {};    // PEM bundle: who may sign the peer's certificate
-  std::string cert = {};  // PEM chain, own certificate first
-  std::string key = {};   // PEM
+  std::string ca = {};                       // PEM bundle: who may sign the peer's certificate
+  std::string cert = {};                     // PEM chain, own certificate first
+  std::string key = {};                      // PEM
+  std::string token = {};                    // client only: a file with a bearer token (token.h)
+  bool client_may_lack_certificate = false;  // server only: a token will do
   std::chrono::seconds refresh{5};
 };
 
-// Clients must show a certificate signed by `ca`. INVALID_ARGUMENT names the missing, unreadable or
-// mismatched file. REQUIRES: no path is empty.
+// Clients must show a certificate signed by `ca`, unless they may lack one. INVALID_ARGUMENT names
+// the missing, unreadable or mismatched file. REQUIRES: no path is empty.
 StatusOr<std::shared_ptr<grpc::ServerCredentials>> ServerTls(const TlsFiles& files);
 
 // The server's certificate must be signed by `ca` and carry the host that is dialled. `cert` and

@@ -6,11 +6,13 @@
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
 
 #include "common/rpc/identity.h"
 #include "common/rpc/status.h"
 #include "common/rpc/test_pki.h"
+#include "common/rpc/token.h"
 #include "tributary/v1/reader.grpc.pb.h"
 
 namespace common {
@@ -38,8 +40,10 @@ class WhoAmI final : public tributary::v1::Reader::Service {
 
 class Server {
  public:
-  Server(Trust trust, const std::shared_ptr<grpc::ServerCredentials>& credentials)
+  Server(Trust trust, const std::shared_ptr<grpc::ServerCredentials>& credentials,
+         TokenVerifier* verifier = nullptr)
       : service_(trust) {
+    if (verifier != nullptr) credentials->SetAuthMetadataProcessor(CheckTokensBy(*verifier));
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", credentials, &port_);
     builder.RegisterService(&service_);
@@ -71,6 +75,21 @@ StatusOr<std::string> Ask(const std::string& address,
   if (!status.ok()) return FromGrpc(status);
   return response.epoch();
 }
+
+// Token "<service>-token" proves <service>.
+class FakeVerifier final : public TokenVerifier {
+ public:
+  StatusOr<std::string> Verify(std::string_view token) override {
+    ++verified;
+    if (!token.ends_with("-token")) return absl::UnauthenticatedError("bad token");
+    return std::string(token.substr(0, token.size() - 6));
+  }
+  StatusOr<std::string> Remembered(std::string_view token) const override {
+    if (verified == 0) return absl::UnavailableError("never asked");
+    return std::string(token.substr(0, token.size() - 6));
+  }
+  std::atomic<int> verified{0};
+};
 
 class TlsTest : public testing::Test {
  protected:
@@ -159,6 +178,34 @@ TEST(InsecureTest, MetadataIsBelieved) {
   EXPECT_EQ(Ask(server.address(), channel).status().code(), StatusCode::kUnauthenticated);
   EXPECT_EQ(Ask(server.address(), channel, "Bad Name").status().code(),
             StatusCode::kInvalidArgument);
+}
+
+TEST_F(TlsTest, ATokenProvesIdentityWhereCertificatesAreOptional) {
+  FakeVerifier verifier;
+  TlsFiles server_files = pki_.Files("ca", "server");
+  server_files.client_may_lack_certificate = true;
+  const Server server({Trust::kCertificates, &verifier}, *ServerTls(server_files), &verifier);
+  TlsFiles files = pki_.Files("ca", "");
+  files.token = pki_.Path("token");
+  EXPECT_EQ(ClientTls(files).status().code(), StatusCode::kInvalidArgument);
+  std::ofstream(files.token) << "billing.finance-token\n";
+  const auto credentials = *ClientTls(files);
+  EXPECT_EQ(*Ask(server.address(), credentials), "billing.finance");
+  EXPECT_EQ(*Ask(server.address(), credentials, "billing.finance"), "billing.finance");
+  EXPECT_EQ(Ask(server.address(), credentials, "checkout.shop").status().code(),
+            StatusCode::kPermissionDenied);
+  // The kubelet replaces the file; the next call has the new token.
+  std::ofstream(files.token) << "checkout.shop-token\n";
+  EXPECT_EQ(*Ask(server.address(), credentials), "checkout.shop");
+  std::ofstream(files.token) << "forged";
+  EXPECT_EQ(Ask(server.address(), credentials).status().code(), StatusCode::kUnauthenticated);
+  std::ofstream(files.token) << "two words";
+  EXPECT_EQ(Ask(server.address(), credentials).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(verifier.verified, 5);
+  // Certificates work beside tokens; nothing at all does not.
+  EXPECT_EQ(*AskAs(server, "ca", "spiffe"), "checkout.shop");
+  EXPECT_EQ(AskAs(server, "ca", "").status().code(), StatusCode::kUnauthenticated);
+  EXPECT_EQ(AskAs(server, "ca", "stranger").status().code(), StatusCode::kUnavailable);
 }
 
 }  // namespace

@@ -60,9 +60,25 @@ std::string PeerIdentity(const grpc::AuthContext& context) {
   return "";
 }
 
+StatusOr<std::string> ProvenIdentity(const grpc::ServerContextBase& context, Trust trust) {
+  if (trust.source == Trust::kMetadata) return std::string();
+  std::string proven = PeerIdentity(*context.auth_context());
+  if (!proven.empty()) return proven;
+  if (trust.tokens == nullptr) {
+    return Error(StatusCode::kUnauthenticated,
+                 "the client certificate names no service; it needs a URI "
+                 "spiffe://<domain>/ns/<namespace>/sa/<account> or a DNS name that is a service");
+  }
+  ASSIGN_OR_RETURN(const std::optional<std::string> token, TokenOf(context.client_metadata()));
+  if (token) return trust.tokens->Remembered(*token);
+  return Error(StatusCode::kUnauthenticated,
+               "neither a client certificate that names a service nor a token; agents get one by "
+               "--token-file");
+}
+
 StatusOr<std::string> CallIdentity(const grpc::ServerContextBase& context, Trust trust) {
   ASSIGN_OR_RETURN(const std::optional<std::string> claimed, MetadataIdentity(context));
-  if (trust == Trust::kMetadata) {
+  if (trust.source == Trust::kMetadata) {
     if (!claimed) {
       return Error(StatusCode::kUnauthenticated,
                    "without TLS, the call must name its service in metadata {}",
@@ -71,15 +87,10 @@ StatusOr<std::string> CallIdentity(const grpc::ServerContextBase& context, Trust
     RETURN_IF_ERROR(Annotate(ValidateServiceName(*claimed), kServiceMetadataKey));
     return *claimed;
   }
-  std::string proven = PeerIdentity(*context.auth_context());
-  if (proven.empty()) {
-    return Error(StatusCode::kUnauthenticated,
-                 "the client certificate names no service; it needs a URI "
-                 "spiffe://<domain>/ns/<namespace>/sa/<account> or a DNS name that is a service");
-  }
+  ASSIGN_OR_RETURN(std::string proven, ProvenIdentity(context, trust));
   if (claimed && *claimed != proven) {
     return Error(StatusCode::kPermissionDenied,
-                 "metadata {} says \"{}\", but the certificate proves \"{}\"", kServiceMetadataKey,
+                 "metadata {} says \"{}\", but the call proves \"{}\"", kServiceMetadataKey,
                  *claimed, proven);
   }
   return proven;

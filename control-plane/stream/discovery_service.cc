@@ -38,14 +38,9 @@ common::Status DiscoveryService::Admit() {
 
 DiscoveryService::Reactor* DiscoveryService::Accept(grpc::CallbackServerContext& context,
                                                     Variant variant) {
-  StreamInfo info{.peer = context.peer(),
-                  .identity = common::PeerIdentity(*context.auth_context()),
-                  .variant = variant};
-  if (options_.trust == common::Trust::kCertificates && info.identity.empty()) {
-    return new Refused(common::Error(
-        common::StatusCode::kUnauthenticated,
-        "the client certificate names no service: it needs a SPIFFE ID or a DNS name"));
-  }
+  auto identity = common::ProvenIdentity(context, options_.trust);
+  if (!identity.ok()) return new Refused(identity.status());
+  StreamInfo info{.peer = context.peer(), .identity = *std::move(identity), .variant = variant};
   const common::Status admitted = Admit();
   if (!admitted.ok()) return new Refused(admitted);
   const StreamId id = ++last_id_;
