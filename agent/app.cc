@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "agent/client_pages.h"
+#include "agent/idle_exit.h"
 #include "common/rpc/credentials.h"
 #include "common/signals.h"
 
@@ -14,6 +15,8 @@ App::App(AgentOptions options, const common::Clock& clock, common::Log& log)
     : options_(std::move(options)), clock_(clock), log_(log) {}
 
 App::~App() {
+  stop_idle_.Close();
+  idle_.Join();
   if (server_ != nullptr) server_->Stop();
   loop_.Join();
   admin_.reset();
@@ -32,6 +35,9 @@ Status App::Start() {
   RETURN_IF_ERROR(StartSocket());
   RETURN_IF_ERROR(StartSync());
   RETURN_IF_ERROR(StartAdmin());
+  if (options_.exit_when_idle.count() > 0) {
+    idle_ = common::Thread("idle", [this] { WatchForIdleness(); });
+  }
   log_.Info("started", {{"service", options_.service},
                         {"instance", options_.instance},
                         {"socket", options_.socket},
@@ -42,8 +48,10 @@ Status App::Start() {
 
 common::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> App::Credentials() const {
   if (options_.insecure) return grpc::InsecureChannelCredentials();
-  return common::ClientTls(
-      {.ca = options_.tls_ca, .cert = options_.tls_cert, .key = options_.tls_key});
+  return common::ClientTls({.ca = options_.tls_ca,
+                            .cert = options_.tls_cert,
+                            .key = options_.tls_key,
+                            .token = options_.token_file});
 }
 
 Status App::OpenCache() {
@@ -108,6 +116,21 @@ Status App::StartAdmin() {
   metrics_.AddCollector([this] { return ServerMetrics(server_->stats()); });
   metrics_.AddCollector([this] { return CacheMetrics(cache_->bytes_used()); });
   return common::Annotate(admin_->Start(options_.admin), "--admin");
+}
+
+void App::WatchForIdleness() {
+  constexpr std::chrono::milliseconds kBetweenLooks{500};
+  const std::uint16_t admin_port = admin_ == nullptr ? 0 : admin_->port();
+  IdleExit exit(options_.exit_when_idle, clock_.Now());
+  for (;;) {
+    stop_idle_.WaitAll(kBetweenLooks);
+    if (stop_idle_.closed()) return;
+    const auto verdict = exit.Step(clock_.Now(), ForeignSockets("/proc", admin_port) > 0);
+    if (verdict == IdleExit::Verdict::kStay) continue;
+    nobody_came_ = verdict == IdleExit::Verdict::kNobodyCame;
+    log_.Info("idle", {{"application_seen", !nobody_came_}});
+    return common::RequestStop();
+  }
 }
 
 void App::AddPages() {

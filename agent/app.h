@@ -5,6 +5,7 @@
 // admin.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "agent/admin_pages.h"
@@ -18,6 +19,7 @@
 #include "common/admin_server.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/mailbox.h"
 #include "common/metrics.h"
 #include "common/thread.h"
 
@@ -31,6 +33,8 @@ class App {
 
   // A failure says which part could not start; then destroy the app.
   common::Status Start();
+  // With --exit-when-idle: it stopped because no application was ever seen.
+  bool nobody_came() const { return nobody_came_; }
 
  private:
   common::Status OpenCache();
@@ -39,6 +43,7 @@ class App {
   common::Status StartAdmin();
   common::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials() const;
   void AddPages();
+  void WatchForIdleness();
 
   const AgentOptions options_;
   const common::Clock& clock_;
@@ -54,6 +59,9 @@ class App {
   std::unique_ptr<Syncer> syncer_;
   common::Thread loop_;
   std::unique_ptr<common::AdminServer> admin_;
+  std::atomic<bool> nobody_came_{false};
+  common::Mailbox<int> stop_idle_{1};
+  common::Thread idle_;
 };
 
 }  // namespace agent

@@ -3,8 +3,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
+#include <string_view>
 
 #include "agent/app.h"
+#include "agent/healthcheck.h"
 #include "agent/options.h"
 #include "common/clock.h"
 #include "common/config.h"
@@ -32,12 +34,15 @@ int Run(const agent::AgentOptions& options, const common::Clock& clock, common::
   }
   const int signal = common::WaitForStopSignal();
   log.Info("stopping", {{"signal", signal}});
-  return EXIT_SUCCESS;
+  return app.nobody_came() ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "healthcheck") {
+    return agent::RunHealthcheck(argc, argv);
+  }
   common::BlockStopSignals();
   agent::AgentOptions options;
   const auto table = agent::OptionTable(options);

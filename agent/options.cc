@@ -48,8 +48,9 @@ Status CheckTransport(const AgentOptions& options) {
   if (options.insecure && (tls || !options.tls_cert.empty() || !options.tls_key.empty())) {
     return InvalidArgument("--insecure and --tls-… exclude each other");
   }
-  if (!options.token_file.empty()) {
-    return InvalidArgument("--token-file is not supported yet; use --tls-cert and --tls-key");
+  if (options.insecure && !options.token_file.empty()) {
+    return InvalidArgument(
+        "--token-file needs TLS (--tls-ca): a token must not be read on the way");
   }
   if (options.tls_cert.empty() != options.tls_key.empty()) {
     return InvalidArgument("--tls-cert and --tls-key belong together");
@@ -103,7 +104,8 @@ std::vector<common::Option> OptionTable(AgentOptions& o) {
        "Certificates (PEM) that may sign the control plane's; re-read when the file changes"},
       {"Control plane", "tls-cert", &o.tls_cert, "FILE", "This service's certificate (PEM)"},
       {"Control plane", "tls-key", &o.tls_key, "FILE", "The certificate's key (PEM)"},
-      {"Control plane", "token-file", &o.token_file, "FILE", "Not supported yet"},
+      {"Control plane", "token-file", &o.token_file, "FILE",
+       "A token that proves who we are, instead of a certificate; read again for each call"},
       {"Control plane", "insecure", &o.insecure, "",
        "No TLS; only for a control plane on a loopback address"},
       {"Data",
@@ -132,6 +134,9 @@ std::vector<common::Option> OptionTable(AgentOptions& o) {
        "HTTP for probes, metrics and status; empty: none",
        {},
        CheckAdmin},
+      {"Serving", "exit-when-idle", &o.exit_when_idle, "DURATION",
+       "End once the application's sockets are gone for so long (0: never); for Jobs in Kubernetes "
+       "before 1.29"},
       {"Logging", "log-level", &o.log_level, "LEVEL", "What is logged", common::LogLevelNames()},
       {"Logging", "log-format", &o.log_format, "FORMAT", "How it is logged",
        common::LogFormatNames()},
@@ -147,6 +152,9 @@ Status CheckOptions(AgentOptions& options) {
   if (options.freshness_interval < std::chrono::milliseconds(10)) {
     return InvalidArgument("--freshness-interval must be at least 10ms");
   }
+  const bool idle_too_short =
+      options.exit_when_idle.count() > 0 && options.exit_when_idle < std::chrono::seconds(1);
+  if (idle_too_short) return InvalidArgument("--exit-when-idle must be 0 or at least 1s");
   if (options.publish_timeout < std::chrono::milliseconds(1)) {
     return InvalidArgument("--publish-timeout must be above 0");
   }

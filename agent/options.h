@@ -33,6 +33,7 @@ struct AgentOptions {
   bool insecure = false;
   std::chrono::milliseconds freshness_interval{1000};
   std::chrono::milliseconds publish_timeout{3000};
+  std::chrono::milliseconds exit_when_idle{0};  // 0: never
   std::string log_level = "info";
   std::string log_format = "text";
 
