@@ -12,6 +12,7 @@
 #include "common/signals.h"
 #include "control-plane/admin/admin_pages.h"
 #include "control-plane/app_metrics.h"
+#include "control-plane/injector_app.h"
 #include "control-plane/metered_store.h"
 #include "control-plane/store/lmdb_store.h"
 
@@ -42,8 +43,10 @@ void SetLimits(const Options& options, grpc::ServerBuilder& builder) {
 
 common::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeCredentials(const Options& options) {
   if (options.insecure) return grpc::InsecureServerCredentials();
-  return common::ServerTls(
-      {.ca = options.tls_client_ca, .cert = options.tls_cert, .key = options.tls_key});
+  return common::ServerTls({.ca = options.tls_client_ca,
+                            .cert = options.tls_cert,
+                            .key = options.tls_key,
+                            .client_may_lack_certificate = options.kubernetes});
 }
 
 }  // namespace
@@ -53,7 +56,6 @@ App::App(Options options, const common::Clock& clock, common::Log& log, common::
       clock_(clock),
       log_(log),
       metrics_(metrics),
-      trust_(options_.insecure ? common::Trust::kMetadata : common::Trust::kCertificates),
       pages_({.ready =
                   [this] {
                     return serving_ ? common::OkStatus()
@@ -74,8 +76,10 @@ common::Status App::Start() {
                                       .tombstones_max = options_.tombstones_max},
                      clock_, *store_, *hub_);
   RETURN_IF_ERROR(ReadManifests());
+  RETURN_IF_ERROR(ConnectToCluster());
   RETURN_IF_ERROR(Serve());
   if (manifests_) manifests_->Start();
+  RETURN_IF_ERROR(StartKubernetes());
   return ServePages();
 }
 
@@ -99,15 +103,48 @@ common::Status App::ReadManifests() {
   return common::Annotate(manifests_->Reconcile(), "--manifests " + options_.manifests);
 }
 
+common::Status App::ConnectToCluster() {
+  const bool needs_cluster = options_.kubernetes || !options_.webhook_listen.empty();
+  if (!needs_cluster) return common::OkStatus();
+  ASSIGN_OR_RETURN(const KubeConnection connection, ConnectionOf(options_));
+  if (options_.kubernetes) {
+    kube_api_.emplace(connection);
+    tokens_.emplace(TokenReviewerOptions{}, *kube_api_, clock_);
+  }
+  if (!options_.webhook_listen.empty()) injector_api_.emplace(connection);
+  return common::OkStatus();
+}
+
+common::Status App::StartKubernetes() {
+  if (kube_api_) {
+    kube_.emplace(
+        KubeSourceOptions{}, *kube_api_, *store_, *committer_, [this] { return hub_->Status(); },
+        clock_, log_, metrics_);
+    kube_->Start();
+  }
+  if (!injector_api_) return common::OkStatus();
+  injector_.emplace(options_, *injector_api_, clock_, log_, metrics_);
+  return injector_->Start();
+}
+
+common::Trust App::MakeTrust() const {
+  if (options_.insecure) return common::Trust::kMetadata;
+  return {common::Trust::kCertificates, tokens_ ? &*tokens_ : nullptr};
+}
+
 common::Status App::Serve() {
   ASSIGN_OR_RETURN(const auto credentials, MakeCredentials(options_));
-  discovery_.emplace(DiscoveryOptions{.trust = trust_,
+  if (tokens_ && !options_.insecure) {
+    credentials->SetAuthMetadataProcessor(common::CheckTokensBy(*tokens_));
+  }
+  const common::Trust trust = MakeTrust();
+  discovery_.emplace(DiscoveryOptions{.trust = trust,
                                       .streams_per_second = options_.stream_rate,
                                       .streams_burst = options_.stream_burst},
                      clock_, *hub_);
-  publish_.emplace(trust_, *committer_, *store_, clock_, log_, metrics_);
-  reader_.emplace(trust_, *store_, clock_);
-  admin_.emplace(trust_, AdminRights(!options_.insecure, options_.admin_services), clock_, *store_,
+  publish_.emplace(trust, *committer_, *store_, clock_, log_, metrics_);
+  reader_.emplace(trust, *store_, clock_);
+  admin_.emplace(trust, AdminRights(!options_.insecure, options_.admin_services), clock_, *store_,
                  *committer_, [this](const auto& done) { done(hub_->Status()); });
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -155,7 +192,8 @@ void App::Drain() {
   log_.Info("draining");
   serving_ = false;
   if (auto* health = server_->GetHealthCheckService()) health->SetServingStatus(false);
-  discovery_->StopAccepting();
+  injector_.reset();
+  kube_.reset();
   publish_->Drain();
   hub_->Drain();
   manifests_.reset();

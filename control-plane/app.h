@@ -17,6 +17,10 @@
 #include "common/metrics.h"
 #include "control-plane/admin/admin_service.h"
 #include "control-plane/admin/reader_service.h"
+#include "control-plane/injector.h"
+#include "control-plane/kube/http_kube_api.h"
+#include "control-plane/kube/kube_source.h"
+#include "control-plane/kube/token_reviewer.h"
 #include "control-plane/manifests/manifest_watcher.h"
 #include "control-plane/options.h"
 #include "control-plane/publish/publish_service.h"
@@ -42,7 +46,10 @@ class App {
  private:
   common::Status OpenStore();
   common::Status ReadManifests();
+  common::Status ConnectToCluster();
+  common::Status StartKubernetes();
   common::Status Serve();
+  common::Trust MakeTrust() const;
   common::Status ServePages();
   void AddPages();
   void AddMetrics();
@@ -51,12 +58,15 @@ class App {
   const common::Clock& clock_;
   common::Log& log_;
   common::Metrics& metrics_;
-  const common::Trust trust_;
-
   std::unique_ptr<Store> store_;
   std::optional<HubThread> hub_;
   std::optional<Committer> committer_;
   std::optional<ManifestWatcher> manifests_;
+  std::optional<HttpKubeApi> kube_api_;  // of tokens, and of declarations
+  std::optional<TokenReviewer> tokens_;
+  std::optional<KubeSource> kube_;
+  std::optional<HttpKubeApi> injector_api_;
+  std::optional<Injector> injector_;
   std::optional<DiscoveryService> discovery_;
   std::optional<PublishService> publish_;
   std::optional<ReaderService> reader_;

@@ -13,6 +13,7 @@
 #include "common/rpc/grpc_log.h"
 #include "common/signals.h"
 #include "control-plane/app.h"
+#include "control-plane/injector_app.h"
 #include "control-plane/options.h"
 
 namespace {
@@ -34,7 +35,16 @@ int Run(const cp::Options& options) {
   common::SendGrpcLogTo(log, clock);
   common::Metrics metrics;
   int exit_code = 0;
-  {
+  if (options.webhook_only) {
+    cp::InjectorApp app(options, clock, log, metrics);
+    const common::Status started = app.Start();
+    if (started.ok()) {
+      log.Info("stopping", {{"signal", common::WaitForStopSignal()}});
+    } else {
+      log.Error("cannot start", {{"error", started}});
+      exit_code = 1;
+    }
+  } else {
     cp::App app(options, clock, log, metrics);
     const common::Status started = app.Start();
     if (started.ok()) {

@@ -1,5 +1,7 @@
 #include "control-plane/options.h"
 
+#include <iterator>
+
 #include "common/admin_server.h"
 #include "common/log.h"
 #include "common/names.h"
@@ -46,15 +48,88 @@ Status CheckSupported(const Options& options) {
   };
   if (options.store == "etcd") return unsupported("--store etcd");
   if (!options.etcd_endpoints.empty()) return unsupported("--etcd-endpoints");
-  if (options.kubernetes) return unsupported("--kubernetes");
-  if (!options.webhook_listen.empty()) return unsupported("--webhook-listen");
   return common::OkStatus();
+}
+
+Status CheckKubernetes(const Options& options) {
+  if (options.webhook_only && options.webhook_listen.empty()) {
+    return InvalidArgument("--webhook-only needs --webhook-listen, e.g. 0.0.0.0:8443");
+  }
+  if (!options.webhook_listen.empty() && options.agent_image.empty()) {
+    return InvalidArgument("--webhook-listen needs --agent-image: what to inject");
+  }
+  const bool some =
+      !options.webhook_cert.empty() || !options.webhook_key.empty() || !options.webhook_ca.empty();
+  const bool all =
+      !options.webhook_cert.empty() && !options.webhook_key.empty() && !options.webhook_ca.empty();
+  if (some && !all) {
+    return InvalidArgument("--webhook-cert, --webhook-key and --webhook-ca belong together");
+  }
+  if (options.kubernetes && options.insecure && options.insecure_any_address) {
+    return InvalidArgument(
+        "--kubernetes proves services by tokens, which need TLS: leave out --insecure-any-address");
+  }
+  return common::OkStatus();
+}
+
+// Each of a list HOST:PORT[,…].
+Status CheckAddresses(std::string_view text) {
+  while (true) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    RETURN_IF_ERROR(CheckHttpAddress(text.substr(0, comma)));
+    if (comma == text.size()) return common::OkStatus();
+    text.remove_prefix(comma + 1);
+  }
+}
+
+std::vector<common::Option> KubernetesOptions(Options& o) {
+  return {
+      {"Kubernetes", "kubernetes", &o.kubernetes, "",
+       "Take declarations from the cluster, and service-account tokens as identities"},
+      {"Kubernetes", "kubernetes-server", &o.kubernetes_server, "URL",
+       "The API server; by default the one of the cluster that this pod is in"},
+      {"Kubernetes", "kubernetes-ca", &o.kubernetes_ca, "FILE", "PEM: who signs its certificate"},
+      {"Kubernetes", "kubernetes-token-file", &o.kubernetes_token_file, "FILE",
+       "Token for it; read again for each call"},
+      {"Kubernetes", "kubernetes-namespace", &o.kubernetes_namespace, "NAME",
+       "Where the control plane is installed"},
+      {"Injector",
+       "webhook-listen",
+       &o.webhook_listen,
+       "HOST:PORT",
+       "HTTPS for the admission webhooks; empty: none",
+       {},
+       CheckHttpAddress},
+      {"Injector", "webhook-only", &o.webhook_only, "",
+       "Serve the webhooks and nothing else: no store, no gRPC"},
+      {"Injector", "webhook-host", &o.webhook_host, "HOST",
+       "By which name the API server calls the webhooks; goes into their certificate"},
+      {"Injector", "webhook-cert", &o.webhook_cert, "FILE",
+       "PEM certificate from elsewhere (cert-manager); by default the injector makes its own"},
+      {"Injector", "webhook-key", &o.webhook_key, "FILE", "PEM key of the certificate"},
+      {"Injector", "webhook-ca", &o.webhook_ca, "FILE",
+       "PEM: its authority, for the webhooks' caBundle and for agents"},
+      {"Injector", "agent-image", &o.agent_image, "IMAGE", "The agent's image; best by digest"},
+      {"Injector",
+       "agent-control-plane",
+       &o.agent_control_plane,
+       "HOST:PORT[,…]",
+       "Where injected agents find the control plane; its certificate is made for these hosts",
+       {},
+       CheckAddresses},
+      {"Injector",
+       "agent-mode",
+       &o.agent_mode,
+       "",
+       "How agents are injected: native sidecars, or containers (Kubernetes before 1.29)",
+       {"auto", "native", "container"}},
+  };
 }
 
 }  // namespace
 
 std::vector<common::Option> OptionTable(Options& o) {
-  return {
+  std::vector<common::Option> table = {
       {"Network",
        "listen",
        &o.listen,
@@ -108,19 +183,21 @@ std::vector<common::Option> OptionTable(Options& o) {
        "Where commits go (etcd: not supported yet)",
        {"lmdb", "etcd"}},
       {"Data", "etcd-endpoints", &o.etcd_endpoints, "URL", "etcd members (not supported yet)"},
-      {"Kubernetes", "kubernetes", &o.kubernetes, "",
-       "Read declarations from the cluster (not supported yet)"},
-      {"Kubernetes", "webhook-listen", &o.webhook_listen, "HOST:PORT",
-       "Sidecar injection webhook (not supported yet)"},
       {"General", "log-level", &o.log_level, "", "Least severity that is logged; see /log-level",
        common::LogLevelNames()},
       {"General", "log-format", &o.log_format, "", "Form of the log on stderr",
        common::LogFormatNames()},
   };
+  std::vector<common::Option> more = KubernetesOptions(o);
+  table.insert(table.end() - 2, std::make_move_iterator(more.begin()),
+               std::make_move_iterator(more.end()));
+  return table;
 }
 
 Status CheckOptions(const Options& options) {
   RETURN_IF_ERROR(CheckSupported(options));
+  RETURN_IF_ERROR(CheckKubernetes(options));
+  if (options.webhook_only) return common::OkStatus();
   RETURN_IF_ERROR(CheckSecurity(options));
   if (options.max_map_size.bytes < (1 << 20)) {
     return InvalidArgument("--max-map-size must be at least 1MiB");

@@ -33,11 +33,21 @@ struct Options {
   std::string log_level = "info";
   std::string log_format = "text";
 
-  // Parsed, and refused by CheckOptions until they work.
+  // etcd: parsed, and refused by CheckOptions until it works.
   std::string store = "lmdb";
   std::vector<std::string> etcd_endpoints;
+
   bool kubernetes = false;
-  std::string webhook_listen;
+  std::string kubernetes_server;  // empty: as each pod is told
+  std::string kubernetes_ca, kubernetes_token_file;
+  std::string kubernetes_namespace = "tributary-system";
+  std::string webhook_listen;  // empty: none
+  bool webhook_only = false;
+  std::string webhook_host = "tributary-injector.tributary-system.svc";
+  std::string webhook_cert, webhook_key, webhook_ca;  // all, or none: an authority of our own
+  std::string agent_image;
+  std::string agent_control_plane = "tributary.tributary-system.svc:18000";
+  std::string agent_mode = "auto";
 };
 
 std::vector<common::Option> OptionTable(Options& options);

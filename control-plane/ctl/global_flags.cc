@@ -33,7 +33,7 @@ constexpr std::array<Flag, 10> kFlags = {{
     {"tls-ca", "PEM file: who may sign the control plane's certificate"},
     {"tls-cert", "PEM file: our certificate, which says who we are"},
     {"tls-key", "PEM file: its key"},
-    {"token-file", "not supported yet"},
+    {"token-file", "a token that says who we are, instead of a certificate; needs --tls-ca"},
     {"output", "table, json or yaml [table]", false, "-o"},
     {"timeout", "how long a call may take, e.g. 5s [30s]"},
     {"config", "YAML file with any of these flags as keys"},
@@ -153,16 +153,16 @@ StatusOr<ConnectionOptions> GlobalFlags::connection() const {
   ConnectionOptions options{
       .insecure = !Get("insecure").empty(),
       .service = Get("service"),
-      .tls = {.ca = Get("tls-ca"), .cert = Get("tls-cert"), .key = Get("tls-key")}};
+      .tls = {.ca = Get("tls-ca"),
+              .cert = Get("tls-cert"),
+              .key = Get("tls-key"),
+              .token = Get("token-file")}};
   if (const std::string address = Get("control-plane"); !address.empty()) options.address = address;
   if (const std::string text = Get("timeout"); !text.empty()) {
     const auto timeout = common::ParseDuration(text);
     if (!timeout.ok()) return common::Annotate(timeout.status(), "--timeout");
     if (timeout->count() == 0) return InvalidArgument("--timeout must be more than 0");
     options.timeout = *timeout;
-  }
-  if (!Get("token-file").empty()) {
-    return InvalidArgument("--token-file is not supported yet: use --tls-cert and --tls-key");
   }
   if (!options.service.empty()) {
     if (const Status status = common::ValidateServiceName(options.service); !status.ok()) {
@@ -173,13 +173,17 @@ StatusOr<ConnectionOptions> GlobalFlags::connection() const {
   if (options.insecure && has_tls) {
     return InvalidArgument("--insecure and --tls-… exclude each other: leave one out");
   }
+  if (options.insecure && !options.tls.token.empty()) {
+    return InvalidArgument(
+        "--token-file needs TLS (--tls-ca): a token must not be read on the way");
+  }
   if (options.insecure && options.service.empty()) {
     return InvalidArgument("--insecure needs --service NAME: who we are");
   }
   if (!options.insecure && options.tls.ca.empty()) {
     return InvalidArgument(
         "how to connect is not said: give --insecure --service NAME, or --tls-ca "
-        "FILE with --tls-cert FILE --tls-key FILE");
+        "FILE with --tls-cert FILE --tls-key FILE or --token-file FILE");
   }
   return options;
 }

@@ -1,0 +1,51 @@
+// Injector: the webhooks with their certificates, put together.
+//
+// Thread: main.  Lifetime: options, api, clock, log and metrics outlive it.
+#pragma once
+
+#include <string>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mailbox.h"
+#include "common/metrics.h"
+#include "common/status.h"
+#include "common/thread.h"
+#include "control-plane/kube/kube_api.h"
+#include "control-plane/options.h"
+#include "control-plane/webhook/admission_server.h"
+#include "control-plane/webhook/certificate_keeper.h"
+
+namespace cp {
+
+class Injector {
+ public:
+  Injector(const Options& options, KubeApi& api, const common::Clock& clock, common::Log& log,
+           common::Metrics& metrics);
+  ~Injector();
+
+  common::Status Start();
+  // OK once reviews can be answered.
+  common::Status ready() const { return server_.ready(); }
+
+ private:
+  // Asks the API server how old it is until it answers, then now and again: it may be upgraded.
+  void FollowVersion();
+  InjectSettings Settings(bool native) const;
+
+  const Options& options_;
+  KubeApi& api_;
+  common::Log& log_;
+  AdmissionServer server_;
+  CertificateKeeper keeper_;
+  common::Mailbox<int> stop_{1};
+  common::Thread version_;
+};
+
+// Whether the answer of /version is of a server that starts init containers with restartPolicy
+// Always beside the others (1.29 and newer). INVALID_ARGUMENT: not understood.
+common::StatusOr<bool> HasNativeSidecars(const nlohmann::json& version);
+// "a.b.svc:1,[::1]:2" → a.b.svc, a.b.svc.cluster.local, ::1
+std::vector<std::string> CertificateNames(const std::string& addresses);
+
+}  // namespace cp
