@@ -113,6 +113,7 @@ void AddTotals(const AgentStatus& status, std::vector<MetricFamily>& out) {
   count("applies", "Consistent cuts made visible", status.applies);
   count("applied_entries", "Entries written to the cache", status.entries_applied);
   count("digest_mismatches", "Copies found different from their dataset", status.digest_mismatches);
+  count("checksum_faults", "Copies found broken on the disk", status.checksum_faults);
   out.push_back(Single("tributary_agent_apply_seconds_total", "Time spent writing to the cache",
                        Type::kCounter, status.apply_seconds));
   out.push_back(Single("tributary_agent_connected", "1 while the control plane answers",
@@ -155,6 +156,10 @@ std::string ConfigJson(const AgentOptions& options, const AgentStatus& status) {
                {"insecure", options.insecure},
                {"subscribe", options.subscribe},
                {"freshness_interval_ms", options.freshness_interval.count()},
+               {"on_demand_entries", options.on_demand_entries},
+               {"on_demand_bytes", options.on_demand_bytes.bytes},
+               {"on_demand_idle_ms", options.on_demand_idle.count()},
+               {"on_demand_absence_ms", options.on_demand_absence.count()},
                {"publish_timeout_ms", options.publish_timeout.count()},
                {"subscriptions", std::move(subscriptions)}});
 }

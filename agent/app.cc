@@ -23,6 +23,7 @@ App::~App() {
   if (cache_ != nullptr) cache_->SetFaultHandler({});
   syncer_.reset();
   server_.reset();
+  router_.reset();
   remote_.reset();
   publisher_.reset();
   cache_.reset();
@@ -69,6 +70,7 @@ Status App::OpenCache() {
                                                          .credentials = credentials_,
                                                          .service = options_.service},
                                      clock_, log_);
+  router_ = std::make_unique<ReadRouter>(*remote_);
   return common::OkStatus();
 }
 
@@ -82,7 +84,7 @@ Status App::StartSocket() {
                         .output = {},
                         .write_visible_max = options_.publish_timeout,
                         .cache_bytes = [this] { return cache_->bytes_used(); }};
-  server_ = std::make_unique<SocketServer>(options, std::move(reader), *publisher_, *remote_,
+  server_ = std::make_unique<SocketServer>(options, std::move(reader), *publisher_, *router_,
                                            board_, clock_);
   RETURN_IF_ERROR(server_->Listen());
   SyncerOptions sync{
@@ -92,9 +94,16 @@ Status App::StartSocket() {
                .instance = options_.instance,
                .user_agent = fmt::format("tributary-agent/{}", common::BuildVersion()),
                .subscribe = options_.subscriptions,
-               .freshness_interval = options_.freshness_interval}};
+               .freshness_interval = options_.freshness_interval,
+               .foreign_quiet = options_.foreign_quiet,
+               .on_demand = {.names = options_.on_demand_entries,
+                             .bytes = options_.on_demand_bytes.bytes,
+                             .idle = options_.on_demand_idle,
+                             .absence = options_.on_demand_absence}}};
   syncer_ = std::make_unique<Syncer>(std::move(sync), clock_,
                                      cache_->MakeWriter(server_->listener()), board_, log_);
+  router_->SetOnDemand(
+      [this](std::vector<DemandQuestion> questions) { syncer_->Ask(std::move(questions)); });
   cache_->SetFaultHandler(
       [this](const common::Collection& collection) { syncer_->ReportFault(collection); });
   loop_ = common::Thread("loop", [this] { server_->Run(); });

@@ -13,6 +13,7 @@
 #include "agent/cache/cache.h"
 #include "agent/options.h"
 #include "agent/publish/publisher.h"
+#include "agent/read_router.h"
 #include "agent/remote/remote_reader.h"
 #include "agent/server/socket_server.h"
 #include "agent/xds/syncer.h"
@@ -55,6 +56,7 @@ class App {
   std::unique_ptr<Cache> cache_;
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<RemoteReader> remote_;
+  std::unique_ptr<ReadRouter> router_;
   std::unique_ptr<SocketServer> server_;
   std::unique_ptr<Syncer> syncer_;
   common::Thread loop_;

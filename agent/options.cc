@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/admin_server.h"
+#include "common/limits.h"
 #include "common/names.h"
 #include "common/rpc/loopback.h"
 
@@ -72,6 +73,26 @@ Status CheckTransport(const AgentOptions& options) {
   return common::OkStatus();
 }
 
+// The rest of what one stream may name is for collections and for what proves freshness.
+constexpr std::uint64_t kOnDemandEntriesMax = common::kExplicitNamesPerStreamMax * 9 / 10;
+
+Status CheckOnDemand(const AgentOptions& options) {
+  if (options.on_demand_entries < 1 || options.on_demand_entries > kOnDemandEntriesMax) {
+    return InvalidArgument("--on-demand-entries must be between 1 and {}", kOnDemandEntriesMax);
+  }
+  if (options.on_demand_bytes.bytes < common::kValueBytesMax) {
+    return InvalidArgument("--on-demand-bytes must have room for one value: at least {}",
+                           common::kValueBytesMax);
+  }
+  if (options.on_demand_idle < std::chrono::seconds(1)) {
+    return InvalidArgument("--on-demand-idle must be at least 1s");
+  }
+  if (options.on_demand_absence < std::chrono::milliseconds(10)) {
+    return InvalidArgument("--on-demand-absence must be at least 10ms");
+  }
+  return common::OkStatus();
+}
+
 }  // namespace
 
 common::Program AgentProgram() {
@@ -123,6 +144,17 @@ std::vector<common::Option> OptionTable(AgentOptions& o) {
        "read; 0: none"},
       {"Data", "freshness-interval", &o.freshness_interval, "DURATION",
        "How often each copy is proven fresh"},
+      {"Data", "foreign-quiet", &o.foreign_quiet, "DURATION",
+       "With an xDS server that is not Tributary's: so much silence ends a full load"},
+      {"Data", "on-demand-entries", &o.on_demand_entries, "N",
+       "On-demand copies: so many keys, and keys known to be absent, are held at most"},
+      {"Data", "on-demand-bytes", &o.on_demand_bytes, "SIZE",
+       "On-demand copies: so many bytes of keys and values are held at most"},
+      {"Data", "on-demand-idle", &o.on_demand_idle, "DURATION",
+       "On-demand copies: a key that nobody has read for so long is dropped"},
+      {"Data", "on-demand-absence", &o.on_demand_absence, "DURATION",
+       "On-demand copies: how long it is held that a key does not exist; if it appears, that is "
+       "known at once"},
       {"Data", "publish-timeout", &o.publish_timeout, "DURATION",
        "How long a write waits for the control plane"},
       {"Serving", "socket", &o.socket, "PATH", "The Unix socket for Redis clients"},
@@ -155,6 +187,10 @@ Status CheckOptions(AgentOptions& options) {
   const bool idle_too_short =
       options.exit_when_idle.count() > 0 && options.exit_when_idle < std::chrono::seconds(1);
   if (idle_too_short) return InvalidArgument("--exit-when-idle must be 0 or at least 1s");
+  if (options.foreign_quiet < std::chrono::milliseconds(10)) {
+    return InvalidArgument("--foreign-quiet must be at least 10ms");
+  }
+  RETURN_IF_ERROR(CheckOnDemand(options));
   if (options.publish_timeout < std::chrono::milliseconds(1)) {
     return InvalidArgument("--publish-timeout must be above 0");
   }

@@ -32,6 +32,11 @@ struct AgentOptions {
   std::string tls_ca, tls_cert, tls_key, token_file;
   bool insecure = false;
   std::chrono::milliseconds freshness_interval{1000};
+  std::chrono::milliseconds foreign_quiet{1000};
+  std::uint64_t on_demand_entries = 90'000;
+  common::ByteSize on_demand_bytes{256ULL << 20};
+  std::chrono::milliseconds on_demand_idle{std::chrono::minutes(30)};
+  std::chrono::milliseconds on_demand_absence{std::chrono::seconds(30)};
   std::chrono::milliseconds publish_timeout{3000};
   std::chrono::milliseconds exit_when_idle{0};  // 0: never
   std::string log_level = "info";

@@ -65,6 +65,7 @@ struct AgentStatus {
   std::uint64_t applies = 0;
   std::uint64_t entries_applied = 0;
   std::uint64_t digest_mismatches = 0;
+  std::uint64_t checksum_faults = 0;
   double apply_seconds = 0;        // sum over applies
   std::string apply_error;         // why applying has stopped (disk full …); empty: it has not
   std::vector<CopyStatus> copies;  // ordered by collection; of equals, the one that counts is last

@@ -9,6 +9,7 @@
 #include "agent/cache/environment.h"
 #include "agent/cache/layout.h"
 #include "agent/cache/reader_impl.h"
+#include "agent/cache/rebuild.h"
 #include "agent/cache/writer_impl.h"
 #include "common/limits.h"
 
@@ -24,7 +25,6 @@ using common::lmdb::ReadTxn;
 namespace {
 
 constexpr std::string_view kKind = "tributary-agent-cache";
-constexpr unsigned kFixedDatabases = 3;
 constexpr std::size_t kDiskReserveBytes = 512 * common::kKiB;  // pages of one cut of removals
 
 }  // namespace
@@ -32,24 +32,26 @@ constexpr std::size_t kDiskReserveBytes = 512 * common::kKiB;  // pages of one c
 struct Cache::Impl {
   CacheOptions options;
   std::string emptied_because;
-  Environment environment;
+  DirectoryLock lock;
+  CurrentEnvironment current;
   // As found by Open; the writer goes on from them.
   std::vector<CopyRecord> found = {};
   std::uint64_t layout = 0;
+  bool erasure_pending = false;
 
-  Status OpenDatabases();
+  Status OpenDatabases(Environment& environment);
 };
 
 // Opens the slots that are in use, so that a Reader can find them.
-Status Cache::Impl::OpenDatabases() {
+Status Cache::Impl::OpenDatabases(Environment& environment) {
   Env& env = environment.env;
-  ASSIGN_OR_RETURN(environment.meta, env.OpenDatabase("meta"));
-  ASSIGN_OR_RETURN(environment.copies, env.OpenDatabase("copies"));
-  ASSIGN_OR_RETURN(environment.staging, env.OpenDatabase("staging"));
+  RETURN_IF_ERROR(OpenFixedDatabases(environment));
   {
     ASSIGN_OR_RETURN(const ReadTxn txn, env.BeginRead());
     ASSIGN_OR_RETURN(found, ReadCopies(environment, txn));
     ASSIGN_OR_RETURN(layout, ReadLayout(environment, txn));
+    ASSIGN_OR_RETURN(const auto erasure, txn.Get(environment.meta, kMetaErasure));
+    erasure_pending = erasure.has_value();
   }
   for (const CopyRecord& record : found) {
     if (record.ready) RETURN_IF_ERROR(environment.slots.Open(env, record.ready->slot));
@@ -67,26 +69,22 @@ Cache::Cache(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 StatusOr<std::unique_ptr<Cache>> Cache::Open(const CacheOptions& options) {
   std::string emptied_because;
   for (bool again = false;; again = true) {
-    common::lmdb::EnvOptions env_options{
-        .dir = options.dir,
-        .map_bytes = options.map_bytes,
-        .databases_max = kFixedDatabases + static_cast<unsigned>(common::kGenerationsMax),
-        .sync = false};
-    env_options.prepare = [&]() -> Status {
+    DirectoryLock lock;
+    StatusOr<Env> env = OpenEnv(options.dir, options.map_bytes, [&]() -> Status {
+      ASSIGN_OR_RETURN(lock, DirectoryLock::Take(options.dir));
       ASSIGN_OR_RETURN(const std::string because, AdmitDirectory(options));
       if (!because.empty()) emptied_because = because;
+      RETURN_IF_ERROR(DiscardRebuild(options.dir));
       return again ? EmptyDirectory(options.dir) : OkStatus();
-    };
-    StatusOr<Env> env = Env::Open(env_options);
+    });
     Status status = env.status();
     if (env.ok()) {
-      std::unique_ptr<Impl> impl(
-          new Impl{.options = options,
-                   .emptied_because = emptied_because,
-                   .environment = {.env = *std::move(env),
-                                   .reserve = {options.dir + "/reserve", kDiskReserveBytes}}});
-      impl->environment.reserve.Hold();
-      status = impl->OpenDatabases();
+      const std::shared_ptr<Environment> environment(new Environment{.env = *std::move(env)});
+      std::unique_ptr<Impl> impl(new Impl{.options = options,
+                                          .emptied_because = emptied_because,
+                                          .lock = std::move(lock),
+                                          .current = CurrentEnvironment(environment)});
+      status = impl->OpenDatabases(*environment);
       if (status.ok()) return std::unique_ptr<Cache>(new Cache(std::move(impl)));
     }
     // Broken: it is a cache, so start with an empty one; once.
@@ -96,7 +94,7 @@ StatusOr<std::unique_ptr<Cache>> Cache::Open(const CacheOptions& options) {
 }
 
 Cache::~Cache() {
-  if (impl_->environment.env.Sync().ok()) {
+  if (impl_->current.Get()->env.Sync().ok()) {
     // A directory that stays unclean costs a load after a reboot, nothing else.
     MarkDirectoryClean(impl_->options).IgnoreError();
   }
@@ -105,9 +103,15 @@ Cache::~Cache() {
 const std::string& Cache::emptied_because() const { return impl_->emptied_because; }
 
 std::unique_ptr<Writer> Cache::MakeWriter(ChangeListener& listener) {
-  auto impl = std::unique_ptr<Writer::Impl>(
-      new Writer::Impl{.environment = impl_->environment, .listener = listener});
+  auto impl = std::unique_ptr<Writer::Impl>(new Writer::Impl{.current = impl_->current,
+                                           .options = impl_->options,
+                                           .environment = impl_->current.Get(),
+                                           .listener = listener,
+                                           .reserve = {impl_->options.dir + "/reserve",
+                                                       kDiskReserveBytes}});
+  impl->reserve.Hold();
   impl->layout = impl_->layout;
+  impl->erasure_pending = impl_->erasure_pending;
   for (CopyRecord& record : std::exchange(impl_->found, {})) {
     impl->next_id = std::max(impl->next_id, record.id + 1);
     if (record.staged != 0) impl->staging_is_foreign = true;
@@ -119,20 +123,17 @@ std::unique_ptr<Writer> Cache::MakeWriter(ChangeListener& listener) {
 }
 
 StatusOr<std::unique_ptr<Reader>> Cache::MakeReader(std::size_t index_bytes) {
-  ASSIGN_OR_RETURN(ReadTxn txn, impl_->environment.env.BeginRead());
-  txn.Reset();
-  std::unique_ptr<Reader::Impl> impl(new Reader::Impl{
-      .environment = impl_->environment, .txn = std::move(txn), .index = PlaceIndex(index_bytes)});
-  impl->StartIndex();
+  auto impl = std::make_unique<Reader::Impl>(impl_->current, index_bytes);
+  RETURN_IF_ERROR(impl->Move());
   return std::unique_ptr<Reader>(new Reader(std::move(impl)));
 }
 
 void Cache::SetFaultHandler(std::function<void(const common::Collection&)> handler) {
-  impl_->environment.faults.SetHandler(std::move(handler));
+  impl_->current.Get()->faults->SetHandler(std::move(handler));
 }
 
-Status Cache::Check() const { return CheckEnvironment(impl_->environment); }
+Status Cache::Check() const { return CheckEnvironment(*impl_->current.Get()); }
 
-std::size_t Cache::bytes_used() const { return impl_->environment.env.used_bytes(); }
+std::size_t Cache::bytes_used() const { return impl_->current.Get()->env.used_bytes(); }
 
 }  // namespace agent

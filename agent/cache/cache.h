@@ -43,6 +43,7 @@ struct CopyState {
   common::Collection collection;
   bool complete = false;  // a generation can be read
   bool loading = false;   // another generation is being filled
+  bool by_name = false;   // holds single keys only, see Writer::Add
   Denial denial = Denial::kNone;
   common::Version cursor;                     // of the readable generation
   std::optional<common::Cursor> load_cursor;  // how far the load has come
@@ -51,12 +52,41 @@ struct CopyState {
   common::Digest digest;
 };
 
+// Of a version as a foreign server writes it; a longer one is not kept.
+inline constexpr std::size_t kVersionTextBytesMax = 255;
+
 struct Change {
   std::string_view key;
   common::Version version;
   std::optional<common::EntryView> entry;  // absent: removal
+  // The version as the server wrote it, if it is not one of ours: sent back at the next connect.
+  std::string_view version_text = {};
+  // Only what is stored now gets the expiry of `entry`, if it still has this version.
+  bool renews = false;
+  // Only in copies by name: that there is no such key is held.
+  bool absent = false;
+  // Nobody is to be told: what a client can see does not change.
+  bool quiet = false;
 };
 
+// What is known of a stored entry without its value.
+struct EntryVersion {
+  common::Version version;
+  std::string text;  // as the server wrote it; empty: FormatVersion(version)
+  std::int64_t expires_at_ms = 0;
+  std::size_t bytes = 0;  // key and value
+  bool absent = false;    // it is held that there is no such entry
+};
+
+// A stored entry with its value.
+struct EntryCopy {
+  EntryVersion version;
+  std::string value;
+  std::string content_type;
+  std::int64_t published_at_ms = 0;
+};
+
+class AccessSketch;
 class Cache;
 
 // What the sync thread may do. Every call is one transaction: on failure nothing of it is stored,
@@ -67,13 +97,20 @@ class Writer {
  public:
   std::vector<CopyState> Copies() const;  // ordered by collection
 
-  // Makes an empty, incomplete copy; nothing happens if it is there.
-  common::Status Add(const common::Collection& collection);
-  // Erases a copy. Its pages are free for reuse once no reader looks at them; until they are
-  // reused they keep their bytes.
+  // Makes an empty, incomplete copy; nothing happens if it is there. `by_name`: one that is
+  // readable at once, but knows only the keys, and absences of keys, that are applied to it
+  // (Coverage::kNotHeld for all others). FAILED_PRECONDITION: it is there and of the other kind.
+  common::Status Add(const common::Collection& collection, bool by_name = false);
+  // Erases a copy. Its bytes stay in the file until FinishErasure.
   common::Status Remove(const common::Collection& collection);
   // Erases the entries and remembers why; kNone: makes it an empty, incomplete copy again.
   common::Status Deny(const common::Collection& collection, Denial denial);
+
+  // True, also after a restart: what was erased by Remove or Deny may still lie in the file.
+  bool erasure_pending() const;
+  // Writes the file anew without it; what is kept is copied once, and readers move on by
+  // themselves. RESOURCE_EXHAUSTED: no room for both files; nothing has changed.
+  common::Status FinishErasure();
 
   // Starts filling a new generation at `at`; an unfinished one and what was staged are dropped. A
   // denial is lifted.
@@ -88,9 +125,25 @@ class Writer {
   // no generation; begin a load.
   common::Status Apply(const common::Collection& collection, std::span<const Change> changes,
                        const common::Version& cursor);
+  // Takes entries of the readable generation over into the one being filled, as far as they are
+  // there and the other does not have the key.
+  common::Status Keep(const common::Collection& collection, std::span<const std::string> keys);
   // Forgets staged changes of a cut that will not be finished (stream lost). What an earlier
   // process has staged is forgotten by itself.
   common::Status DropStaged(const common::Collection& collection);
+
+  // Of the readable generation: one entry, absent if it is not there, or all in key order until
+  // `visit` returns false. DATA_LOSS: a record is malformed.
+  common::StatusOr<std::optional<EntryVersion>> Find(const common::Collection& collection,
+                                                     std::string_view key) const;
+  // As Find, with the value. DATA_LOSS: it does not match its checksum.
+  common::StatusOr<std::optional<EntryCopy>> Read(const common::Collection& collection,
+                                                  std::string_view key) const;
+  using VisitVersion = std::function<bool(std::string_view key, const EntryVersion& version)>;
+  common::Status EachVersion(const common::Collection& collection, const VisitVersion& visit) const;
+
+  // How the keys of copies by name are used.
+  AccessSketch& sketch() const;
 
   // Small durable values of the sync thread (the last known subscriptions, the foreign-server
   // mode); empty: absent.
@@ -122,7 +175,7 @@ enum class Coverage {
   kNoDataset,      // the control plane says that there is none
   kNoPermission,   // this service is not among its consumers
   kFaulted,        // a checksum failed; the copy is being replaced
-  kNotHeld,        // an on-demand copy covers it, but this key was not asked for yet
+  kNotHeld,        // an on-demand copy covers the key, but does not hold it (yet)
 };
 
 inline constexpr std::size_t kPrefetchedKeysMax = 64;  // at a time
@@ -159,7 +212,8 @@ class Reader {
   void Prefetch(std::span<const KeyRef> keys) const;
 
   // Up to where the answer for the key holds every change that the dataset has seen: the cursor of
-  // its copy. Absent: CoverageOf is not kReadable.
+  // its copy, in a copy by name the entry's version if that is later. Absent: CoverageOf is not
+  // kReadable.
   std::optional<common::Version> ReachOf(std::string_view dataset, std::string_view key) const;
 
   // Visits keys of one dataset that begin with `prefix` and sort after `after`, in order; false

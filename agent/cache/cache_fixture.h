@@ -183,10 +183,10 @@ class CacheFixture : public testing::Test {
         return "<no dataset>";
       case Coverage::kNoPermission:
         return "<no permission>";
-      case Coverage::kNotHeld:
-        return "not held";
       case Coverage::kFaulted:
         return "<faulted>";
+      case Coverage::kNotHeld:
+        return "<not held>";
     }
     return "<unknown>";
   }

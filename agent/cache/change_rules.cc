@@ -26,6 +26,10 @@ Status ValidateChange(const Collection& collection, const Change& change) {
                                    change.key, change.entry->content_type.size(),
                                    common::kContentTypeBytesMax);
   }
+  if (change.version_text.size() > kVersionTextBytesMax) {
+    return common::InvalidArgument("version of '{}' has {} bytes, at most {} can be kept",
+                                   change.key, change.version_text.size(), kVersionTextBytesMax);
+  }
   if (change.version.epoch >> 48 == 0) return OkStatus();
   return common::InvalidArgument("epoch of '{}' has more than 48 bits", change.key);
 }

@@ -1,6 +1,7 @@
 #include "agent/cache/directory.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -155,6 +156,19 @@ Status MarkDirectoryClean(const CacheOptions& options) {
                                   .clean = true,
                                   .boot = ReadBootId(options.boot_id_path),
                                   .service = options.service});
+}
+
+StatusOr<DirectoryLock> DirectoryLock::Take(const std::string& dir) {
+  const int fd = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return FailedFile("open", dir, errno);
+  DirectoryLock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
+  return Error(StatusCode::kFailedPrecondition,
+               "data directory {} is in use by another process; choose another --data-dir", dir);
+}
+
+DirectoryLock::~DirectoryLock() {
+  if (fd_ >= 0) ::close(fd_);
 }
 
 }  // namespace agent

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "agent/cache/cache.h"
 
@@ -34,5 +35,23 @@ common::StatusOr<std::string> AdmitDirectory(const CacheOptions& options);
 common::Status EmptyDirectory(const std::string& dir);
 // REQUIRES: everything has been flushed.
 common::Status MarkDirectoryClean(const CacheOptions& options);
+
+// Keeps other processes out of a directory, also while its data file is replaced.
+class DirectoryLock {
+ public:
+  // FAILED_PRECONDITION: another one holds it.
+  static common::StatusOr<DirectoryLock> Take(const std::string& dir);
+  DirectoryLock() = default;  // of nothing
+  ~DirectoryLock();
+  DirectoryLock(DirectoryLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  DirectoryLock& operator=(DirectoryLock&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+
+ private:
+  explicit DirectoryLock(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
 
 }  // namespace agent

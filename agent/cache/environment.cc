@@ -12,6 +12,12 @@ using common::Status;
 using common::StatusCode;
 using common::StatusOr;
 
+namespace {
+
+constexpr unsigned kFixedDatabases = 3;
+
+}  // namespace
+
 Status Slots::Open(common::lmdb::Env& env, std::uint32_t slot) {
   CHECK(slot < handles_.size());
   if (Dbi(slot) != 0) return common::OkStatus();
@@ -45,6 +51,24 @@ void Faults::SetHandler(std::function<void(const common::Collection&)> handler) 
 bool Faults::Find(std::uint64_t serial) const {
   common::MutexLock lock(mutex_);
   return serials_.contains(serial);
+}
+
+StatusOr<common::lmdb::Env> OpenEnv(const std::string& dir, std::size_t map_bytes,
+                                    std::function<Status()> prepare) {
+  common::lmdb::EnvOptions options{
+      .dir = dir,
+      .map_bytes = map_bytes,
+      .databases_max = kFixedDatabases + static_cast<unsigned>(common::kGenerationsMax),
+      .sync = false};
+  options.prepare = std::move(prepare);
+  return common::lmdb::Env::Open(options);
+}
+
+Status OpenFixedDatabases(Environment& environment) {
+  ASSIGN_OR_RETURN(environment.meta, environment.env.OpenDatabase("meta"));
+  ASSIGN_OR_RETURN(environment.copies, environment.env.OpenDatabase("copies"));
+  ASSIGN_OR_RETURN(environment.staging, environment.env.OpenDatabase("staging"));
+  return common::OkStatus();
 }
 
 StatusOr<std::uint64_t> ReadLayout(const Environment& environment, const common::lmdb::Txn& txn) {

@@ -8,13 +8,15 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "agent/cache/access_sketch.h"
 #include "agent/cache/cache.h"
 #include "agent/cache/commit_feed.h"
-#include "agent/cache/disk_reserve.h"
 #include "agent/cache/layout.h"
 #include "common/limits.h"
 #include "common/lmdb.h"
@@ -64,14 +66,48 @@ class Faults {
 
 struct Environment {
   common::lmdb::Env env;
-  DiskReserve reserve;  // the writer's
   common::lmdb::Dbi meta = 0;
   common::lmdb::Dbi copies = 0;
   common::lmdb::Dbi staging = 0;
   Slots slots = {};
-  Faults faults = {};
+  std::shared_ptr<Faults> faults = std::make_shared<Faults>();
+  std::shared_ptr<AccessSketch> sketch = std::make_shared<AccessSketch>();
   CommitFeeds feeds = {};
 };
+
+// The environment in use. A rebuild (rebuild.h) puts another one in its place; the old one is
+// closed when its last reader has moved on.
+//
+// Thread: Replace from the thread that writes, the rest from any.
+class CurrentEnvironment {
+ public:
+  explicit CurrentEnvironment(std::shared_ptr<Environment> environment)
+      : environment_(std::move(environment)) {}
+
+  // Differs from before when the environment does; cheap.
+  std::uint64_t turn() const { return turn_.load(std::memory_order_acquire); }
+  std::shared_ptr<Environment> Get() const TSA_EXCLUDES(mutex_) {
+    common::MutexLock lock(mutex_);
+    return environment_;
+  }
+  void Replace(std::shared_ptr<Environment> next) TSA_EXCLUDES(mutex_) {
+    {
+      common::MutexLock lock(mutex_);
+      environment_.swap(next);
+    }
+    turn_.fetch_add(1, std::memory_order_release);
+  }
+
+ private:
+  std::atomic<std::uint64_t> turn_ = 0;
+  mutable common::Mutex mutex_;
+  std::shared_ptr<Environment> environment_ TSA_GUARDED_BY(mutex_);
+};
+
+// As the cache opens its file, and what is in every one.
+common::StatusOr<common::lmdb::Env> OpenEnv(const std::string& dir, std::size_t map_bytes,
+                                            std::function<common::Status()> prepare);
+common::Status OpenFixedDatabases(Environment& environment);
 
 // The layout version of a snapshot: bumped by every transaction that adds or removes a copy or
 // changes what can be read of one, other than its entries.

@@ -55,4 +55,24 @@ StatusOr<bool> GenerationEdit::Remove(std::string_view key) {
   return true;
 }
 
+common::Status GenerationEdit::Renew(std::string_view key, const common::Version& version,
+                                     std::int64_t expires_at_ms) {
+  ASSIGN_OR_RETURN(const std::optional<std::string_view> stored, txn_.Get(dbi_, key));
+  if (!stored) return common::OkStatus();
+  const std::optional<EntryRecord> record = VerifyEntryRecord(key, *stored);
+  if (!record) return common::Error(common::StatusCode::kDataLoss, "a stored entry is malformed");
+  if (record->version != version) return common::OkStatus();
+  Note(key);
+  common::EntryView entry = record->entry;
+  entry.expires_at_ms = expires_at_ms;
+  std::string renewed;
+  AppendEntryRecord(key, version, entry, renewed, record->version_text);
+  return txn_.Put(dbi_, key, renewed);
+}
+
+bool GenerationEdit::Has(std::string_view key) const {
+  const auto stored = txn_.Get(dbi_, key);
+  return stored.ok() && stored->has_value();
+}
+
 }  // namespace agent

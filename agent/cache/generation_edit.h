@@ -5,6 +5,7 @@
 // read from the transaction are invalid after each call.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -25,6 +26,10 @@ class GenerationEdit {
   // malformed, so the totals cannot be kept.
   common::StatusOr<bool> Put(std::string_view key, std::string_view record);
   common::StatusOr<bool> Remove(std::string_view key);
+  // Gives what is stored another expiry, if it has this version.
+  common::Status Renew(std::string_view key, const common::Version& version,
+                       std::int64_t expires_at_ms);
+  bool Has(std::string_view key) const;
 
  private:
   void Note(std::string_view key);

@@ -26,11 +26,14 @@ constexpr std::size_t kHashAt = 36;
 constexpr std::size_t kHeaderBytes = 52;
 constexpr std::size_t kEpochBytes = 6;
 constexpr char kEntryFormat = 1;
+constexpr char kEntryFormatAbsent = 3;
+constexpr char kEntryFormatText = 2;  // with the text of a foreign version
 
 constexpr std::size_t kCopyCheckBytes = 8;
 constexpr std::size_t kStagedHeaderBytes = 3;
 
 static_assert(common::kContentTypeBytesMax <= UINT8_MAX);
+static_assert(kVersionTextBytesMax <= UINT8_MAX);
 static_assert(common::kKeyBytesMax <= UINT16_MAX);
 
 // Fields of a copy record.
@@ -41,6 +44,7 @@ enum CopyField : std::uint32_t {
   kReady = 4,
   kLoading = 5,
   kStaged = 6,
+  kByName = 7,
 };
 // Fields of a generation.
 enum GenerationField : std::uint32_t {
@@ -150,6 +154,9 @@ bool ParseCopyField(const common::WireReader& in, CopyRecord& record) {
     case kStaged:
       record.staged = in.varint();
       return in.is_varint();
+    case kByName:
+      record.by_name = in.varint() != 0;
+      return in.is_varint();
     default:
       return true;
   }
@@ -158,16 +165,22 @@ bool ParseCopyField(const common::WireReader& in, CopyRecord& record) {
 }  // namespace
 
 void AppendEntryRecord(std::string_view key, const common::Version& version,
-                       const common::EntryView& entry, std::string& out) {
+                       const common::EntryView& entry, std::string& out,
+                       std::string_view version_text) {
   CHECK(entry.content_type.size() <= common::kContentTypeBytesMax);
+  CHECK(version_text.size() <= kVersionTextBytesMax);
   const std::size_t begin = out.size();
-  const std::size_t head_size = kHeaderBytes + entry.content_type.size();
+  const std::size_t text_size = version_text.empty() ? 0 : 1 + version_text.size();
+  const std::size_t head_size = kHeaderBytes + entry.content_type.size() + text_size;
   out.reserve(begin + head_size + entry.value.size());
   out.resize(begin + kHeaderBytes);
   out.append(entry.content_type);
+  if (!version_text.empty()) {
+    out.append(1, static_cast<char>(version_text.size())).append(version_text);
+  }
   char* head = out.data() + begin;
   const common::Digest hash = common::EntryHash(key, version, entry.value);
-  head[kFormatAt] = kEntryFormat;
+  head[kFormatAt] = version_text.empty() ? kEntryFormat : kEntryFormatText;
   head[kContentTypeLengthAt] = static_cast<char>(entry.content_type.size());
   std::memcpy(head + kEpochAt, &version.epoch, kEpochBytes);
   Store(version.revision, head + kRevisionAt);
@@ -179,10 +192,26 @@ void AppendEntryRecord(std::string_view key, const common::Version& version,
   out.append(entry.value);
 }
 
+void AppendAbsenceRecord(std::string_view key, const common::Version& version, std::string& out) {
+  const std::size_t begin = out.size();
+  AppendEntryRecord(key, version, {}, out);
+  char* head = out.data() + begin;
+  head[kFormatAt] = kEntryFormatAbsent;
+  Store(HeaderCheck({head, kHeaderBytes}), head);
+}
+
 std::optional<EntryRecord> ParseEntryRecord(std::string_view bytes) {
-  if (bytes.size() < kHeaderBytes || bytes[kFormatAt] != kEntryFormat) return std::nullopt;
+  if (bytes.size() < kHeaderBytes) return std::nullopt;
   const auto type_size = static_cast<unsigned char>(bytes[kContentTypeLengthAt]);
-  const std::size_t head_size = kHeaderBytes + type_size;
+  std::size_t head_size = kHeaderBytes + type_size;
+  std::size_t text_size = 0;
+  if (bytes[kFormatAt] == kEntryFormatText) {
+    if (bytes.size() <= head_size) return std::nullopt;
+    text_size = static_cast<unsigned char>(bytes[head_size]);
+    head_size += 1 + text_size;
+  } else if (bytes[kFormatAt] != kEntryFormat && bytes[kFormatAt] != kEntryFormatAbsent) {
+    return std::nullopt;
+  }
   if (bytes.size() < head_size) return std::nullopt;
   const char* head = bytes.data();
   if (Load<std::uint32_t>(head) != HeaderCheck(bytes.substr(0, head_size))) return std::nullopt;
@@ -195,6 +224,8 @@ std::optional<EntryRecord> ParseEntryRecord(std::string_view bytes) {
                  .high = Load<std::uint64_t>(head + kHashAt + 8)};
   record.entry.content_type = bytes.substr(kHeaderBytes, type_size);
   record.entry.value = bytes.substr(head_size);
+  record.absent = bytes[kFormatAt] == kEntryFormatAbsent;
+  record.version_text = bytes.substr(head_size - text_size, text_size);
   return record;
 }
 
@@ -221,7 +252,8 @@ void AppendStagedChange(const Change& change, std::string& out) {
   char length[2];
   Store(static_cast<std::uint16_t>(change.key.size()), length);
   out.append(length, sizeof(length)).append(change.key);
-  if (change.entry) AppendEntryRecord(change.key, change.version, *change.entry, out);
+  if (!change.entry) return;
+  AppendEntryRecord(change.key, change.version, *change.entry, out, change.version_text);
 }
 
 std::optional<StagedChange> ParseStagedChange(std::string_view bytes) {
@@ -251,6 +283,7 @@ std::string EncodeCopyRecord(const CopyRecord& record) {
   if (record.ready) common::AppendBytesField(kReady, EncodeGeneration(*record.ready), out);
   if (record.loading) common::AppendBytesField(kLoading, EncodeGeneration(*record.loading), out);
   common::AppendVarintField(kStaged, record.staged, out);
+  if (record.by_name) common::AppendVarintField(kByName, 1, out);
   Store<std::uint64_t>(XXH3_64bits(out.data() + kCopyCheckBytes, out.size() - kCopyCheckBytes),
                        out.data());
   return out;
@@ -278,6 +311,7 @@ CopyState StateOf(const CopyRecord& record) {
   state.complete = record.ready.has_value();
   state.loading = record.loading.has_value();
   state.denial = record.denial;
+  state.by_name = record.by_name;
   if (record.ready) {
     state.cursor = record.ready->at;
     state.entries = record.ready->entries;

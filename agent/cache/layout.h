@@ -5,14 +5,15 @@
 //
 //   database     key                                value
 //   meta         "kind", "layout", "turn",          text; u64 BE; text;
+//                "erasure",                         text;
 //                "v/" + name                        a small value of the sync thread
 //   copies       copy id (BE32)                     copy record
 //   staging      copy id (BE32) + ordinal (BE64)    staged change
 //   g0, g1, …    entry key                          entry record
 //
-//   entry record   check u32 | format u8 = 1 | content type length u8 | epoch u48 | revision u64 |
+//   entry record   check u32 | format u8 | content type length u8 | epoch u48 | revision u64 |
 //                  published_at ms i64 | expires_at ms i64 | EntryHash low u64, high u64 |
-//                  content type | value
+//                  content type | format 2: version length u8, version text | value
 //   staged change  kind u8 (0 removal, 1 entry) | key length u16 | key | entry record, if an entry
 //   copy record    check u64 | fields in protobuf wire form (see layout.cc)
 //
@@ -35,19 +36,26 @@ inline constexpr std::string_view kMetaKind = "kind";
 inline constexpr std::string_view kMetaLayout = "layout";
 inline constexpr std::string_view kMetaTurn =
     "turn";  // changed by transactions that change nothing
+inline constexpr std::string_view kMetaErasure =
+    "erasure";  // there: what was erased may still lie in the file
 inline constexpr std::string_view kMetaValuePrefix = "v/";
 
 // --- entries ----------------------------------------------------------------------------------
 
 struct EntryRecord {
   common::Version version;
+  std::string_view version_text;  // of a foreign server; stored in format 2
+  bool absent = false;            // that there is no such entry; format 3, without a value
   common::Digest hash;
   common::EntryView entry;
 };
 
-// REQUIRES: content type ≤ kContentTypeBytesMax, epoch < 2^48.
+// REQUIRES: content type ≤ kContentTypeBytesMax, version text ≤ kVersionTextBytesMax, epoch < 2^48.
 void AppendEntryRecord(std::string_view key, const common::Version& version,
-                       const common::EntryView& entry, std::string& out);
+                       const common::EntryView& entry, std::string& out,
+                       std::string_view version_text = {});
+// That there is no such entry.
+void AppendAbsenceRecord(std::string_view key, const common::Version& version, std::string& out);
 // Absent: too short, of another format, or its check does not match. The value is not verified.
 std::optional<EntryRecord> ParseEntryRecord(std::string_view bytes);
 // The check of a record, not compared with anything. REQUIRES: at least 4 bytes.
@@ -83,6 +91,7 @@ struct Generation {
 struct CopyRecord {
   std::uint32_t id = 0;  // the key; not part of the bytes
   common::Collection collection;
+  bool by_name = false;
   Denial denial = Denial::kNone;
   std::optional<Generation> ready;
   std::optional<Generation> loading;

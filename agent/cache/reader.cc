@@ -22,6 +22,7 @@ using common::OkStatus;
 using common::Status;
 using common::StatusCode;
 using common::StatusOr;
+using common::lmdb::ReadTxn;
 
 namespace {
 
@@ -32,6 +33,12 @@ void PrefetchRecord(const Place& place) {
   }
 }
 
+// A whole one: a broken record is for Verify to find.
+bool IsAbsence(std::string_view bytes) {
+  const std::optional<EntryRecord> record = ParseEntryRecord(bytes);
+  return record && record->absent;
+}
+
 }  // namespace
 
 Reader::Reader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -39,16 +46,32 @@ Reader::~Reader() = default;
 
 // --- the table ----------------------------------------------------------------------------------
 
+Status Reader::Impl::Move() {
+  const std::uint64_t now = current.turn();  // first: an older one is found out the next time
+  std::shared_ptr<Environment> next = current.Get();
+  ASSIGN_OR_RETURN(ReadTxn opened, next->env.BeginRead());
+  opened.Reset();
+  txn.reset();
+  feed.reset();
+  environment = std::move(next);
+  txn.emplace(std::move(opened));
+  turn = now;
+  layout = UINT64_MAX;
+  StartIndex();
+  return OkStatus();
+}
+
 Status Reader::Impl::LoadTable() {
-  ASSIGN_OR_RETURN(const std::uint64_t now, ReadLayout(environment, txn));
+  ASSIGN_OR_RETURN(const std::uint64_t now, ReadLayout(*environment, *txn));
   if (layout == now) return OkStatus();
-  ASSIGN_OR_RETURN(const std::vector<CopyRecord> records, ReadCopies(environment, txn));
+  ASSIGN_OR_RETURN(const std::vector<CopyRecord> records, ReadCopies(*environment, *txn));
   table.clear();
   last_dataset = nullptr;
   for (const CopyRecord& record : records) {
     Copy copy{.id = record.id, .collection = record.collection, .denial = record.denial};
+    copy.by_name = record.by_name;
     if (record.ready) {
-      copy.dbi = environment.slots.Dbi(record.ready->slot);
+      copy.dbi = environment->slots.Dbi(record.ready->slot);
       copy.serial = record.ready->serial;
     }
     table[record.collection.dataset].push_back(std::move(copy));
@@ -69,9 +92,11 @@ const std::vector<Reader::Impl::Copy>* Reader::Impl::CopiesOf(std::string_view d
 const Reader::Impl::Copy* Reader::Impl::Find(std::string_view dataset, std::string_view key) const {
   const std::vector<Copy>* copies = CopiesOf(dataset);
   if (copies == nullptr) return nullptr;
-  const auto found =
-      std::ranges::find_if(*copies, [&](const Copy& copy) { return copy.collection.Covers(key); });
-  return found == copies->end() ? nullptr : &*found;
+  // The most specific one: shorter prefixes of the key come first.
+  const auto found = std::find_if(copies->rbegin(), copies->rend(), [&](const Copy& copy) {
+    return copy.collection.Covers(key);
+  });
+  return found == copies->rend() ? nullptr : &*found;
 }
 
 Coverage Reader::Impl::CoverageOf(const Copy* copy) const {
@@ -79,7 +104,14 @@ Coverage Reader::Impl::CoverageOf(const Copy* copy) const {
   if (copy->denial == Denial::kNoDataset) return Coverage::kNoDataset;
   if (copy->denial == Denial::kNoPermission) return Coverage::kNoPermission;
   if (copy->dbi == 0) return Coverage::kLoading;
-  return environment.faults.Has(copy->serial) ? Coverage::kFaulted : Coverage::kReadable;
+  return environment->faults->Has(copy->serial) ? Coverage::kFaulted : Coverage::kReadable;
+}
+
+Coverage Reader::Impl::HoldingOf(const Copy& copy, std::string_view key) {
+  environment->sketch->Touch(AccessSketch::Hash(copy.collection.dataset, key));
+  if (feed && FindByIndex(PlaceHash(copy.serial, key), key)) return Coverage::kReadable;
+  const auto bytes = txn->Get(copy.dbi, key);
+  return bytes.ok() && !bytes->has_value() ? Coverage::kNotHeld : Coverage::kReadable;
 }
 
 // --- the index --------------------------------------------------------------------------------
@@ -87,7 +119,7 @@ Coverage Reader::Impl::CoverageOf(const Copy* copy) const {
 void Reader::Impl::StartIndex() {
   if (!index.enabled()) return;
   index.Clear();
-  feed.emplace(environment.feeds);
+  feed.emplace(environment->feeds);
   announced = {};
 }
 
@@ -115,11 +147,12 @@ std::optional<Found> Reader::Impl::FindByIndex(std::uint64_t hash, std::string_v
 
 StatusOr<std::optional<Found>> Reader::Impl::FindInTree(const Copy& copy, std::uint64_t hash,
                                                         std::string_view key) {
-  const StatusOr<std::optional<std::string_view>> bytes = txn.Get(copy.dbi, key);
+  const StatusOr<std::optional<std::string_view>> bytes = txn->Get(copy.dbi, key);
   if (!bytes.ok()) return Blame(copy, bytes.status());
   if (!bytes->has_value()) return std::optional<Found>();
+  if (copy.by_name && IsAbsence(**bytes)) return std::optional<Found>();
   ASSIGN_OR_RETURN(const Found found, Verify(copy, key, **bytes));
-  if (feed && txn.id() >= announced.txn && (*bytes)->size() <= kPlacedRecordBytesMax) {
+  if (feed && txn->id() >= announced.txn && (*bytes)->size() <= kPlacedRecordBytesMax) {
     stats.learned.Add();
     index.Put(hash, {.record = (*bytes)->data(),
                      .size = static_cast<std::uint32_t>((*bytes)->size()),
@@ -132,7 +165,7 @@ StatusOr<std::optional<Found>> Reader::Impl::FindInTree(const Copy& copy, std::u
 // --- reading ------------------------------------------------------------------------------------
 
 Status Reader::Impl::Fault(const Copy& copy, std::string_view what) const {
-  environment.faults.Report(copy.collection, copy.serial);
+  environment->faults->Report(copy.collection, copy.serial);
   return Error(StatusCode::kDataLoss, "{} in the copy of {}", what,
                CollectionName(copy.collection));
 }
@@ -153,10 +186,14 @@ Status Reader::Impl::Blame(const Copy& copy, Status status) const {
 Status Reader::Impl::ScanCopy(const Copy& copy, std::string_view prefix, std::string_view after,
                               const Visit& visit, bool& stopped) const {
   const std::string_view start = std::max(prefix, after).substr(0, common::kKeyBytesMax + 1);
-  ASSIGN_OR_RETURN(common::lmdb::Cursor cursor, common::lmdb::Cursor::Open(txn, copy.dbi));
+  ASSIGN_OR_RETURN(common::lmdb::Cursor cursor, common::lmdb::Cursor::Open(*txn, copy.dbi));
   RETURN_IF_ERROR(Blame(copy, cursor.Seek(start)));
   if (cursor.valid() && cursor.key() == after) RETURN_IF_ERROR(Blame(copy, cursor.Next()));
   while (cursor.valid() && cursor.key().starts_with(prefix)) {
+    if (copy.by_name && IsAbsence(cursor.value())) {
+      RETURN_IF_ERROR(Blame(copy, cursor.Next()));
+      continue;
+    }
     ASSIGN_OR_RETURN(const Found found, Verify(copy, cursor.key(), cursor.value()));
     stopped = !visit(cursor.key(), found);
     if (stopped) return OkStatus();
@@ -169,7 +206,8 @@ Status Reader::Impl::ScanCopy(const Copy& copy, std::string_view prefix, std::st
 
 Status Reader::Refresh() {
   Release();
-  RETURN_IF_ERROR(impl_->txn.Renew());
+  if (impl_->turn != impl_->current.turn()) RETURN_IF_ERROR(impl_->Move());
+  RETURN_IF_ERROR(impl_->txn->Renew());
   impl_->active = true;
   impl_->CatchUp();
   // Not to be spared by comparing ids of snapshots: a renewed transaction may carry the id of one
@@ -182,11 +220,14 @@ Status Reader::Refresh() {
 }
 
 void Reader::Release() {
-  if (std::exchange(impl_->active, false)) impl_->txn.Reset();
+  if (std::exchange(impl_->active, false)) impl_->txn->Reset();
 }
 
 Coverage Reader::CoverageOf(std::string_view dataset, std::string_view key) const {
-  return impl_->CoverageOf(impl_->Find(dataset, key));
+  const Impl::Copy* copy = impl_->Find(dataset, key);
+  const Coverage coverage = impl_->CoverageOf(copy);
+  if (coverage != Coverage::kReadable || !copy->by_name || key.empty()) return coverage;
+  return impl_->HoldingOf(*copy, key);
 }
 
 StatusOr<std::optional<Found>> Reader::Get(std::string_view dataset, std::string_view key) const {
@@ -223,11 +264,18 @@ std::optional<common::Version> Reader::ReachOf(std::string_view dataset,
   const Impl::Copy* copy = impl_->Find(dataset, key);
   if (impl_->CoverageOf(copy) != Coverage::kReadable) return std::nullopt;
   const std::string record_key = CopyKey(copy->id);
-  const auto bytes = impl_->txn.Get(impl_->environment.copies, record_key);
+  const auto bytes = impl_->txn->Get(impl_->environment->copies, record_key);
   if (!bytes.ok() || !bytes->has_value()) return std::nullopt;
   const std::optional<CopyRecord> record = ParseCopyRecord(record_key, **bytes);
   if (!record || !record->ready) return std::nullopt;
-  return record->ready->at;
+  if (!copy->by_name) return record->ready->at;
+  const auto held = impl_->txn->Get(copy->dbi, key);
+  if (!held.ok() || !held->has_value()) return std::nullopt;
+  const std::optional<EntryRecord> entry = ParseEntryRecord(**held);
+  if (!entry) return std::nullopt;
+  const common::Version& at = record->ready->at;
+  const bool ahead = entry->version.epoch == at.epoch && entry->version.revision > at.revision;
+  return ahead || at.epoch == 0 ? entry->version : at;
 }
 
 Status Reader::Scan(std::string_view dataset, std::string_view prefix, std::string_view after,
@@ -257,7 +305,7 @@ std::vector<std::string> Reader::Datasets() const {
 
 std::vector<CopyState> Reader::Copies() const {
   CHECK(impl_->active);
-  const StatusOr<std::vector<CopyRecord>> records = ReadCopies(impl_->environment, impl_->txn);
+  const StatusOr<std::vector<CopyRecord>> records = ReadCopies(*impl_->environment, *impl_->txn);
   std::vector<CopyState> states;
   if (!records.ok()) return states;
   for (const CopyRecord& record : *records) states.push_back(StateOf(record));

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,7 @@ struct Reader::Impl {
     Denial denial = Denial::kNone;
     common::lmdb::Dbi dbi = 0;  // 0: nothing to read
     std::uint64_t serial = 0;
+    bool by_name = false;
   };
   struct Hash {
     using is_transparent = void;
@@ -44,8 +46,13 @@ struct Reader::Impl {
     }
   };
 
-  Environment& environment;
-  common::lmdb::ReadTxn txn;
+  Impl(const CurrentEnvironment& in_use, std::size_t index_bytes)
+      : current(in_use), index(index_bytes) {}
+
+  const CurrentEnvironment& current;
+  std::shared_ptr<Environment> environment = {};
+  std::uint64_t turn = 0;                          // of `current`, that `environment` is
+  std::optional<common::lmdb::ReadTxn> txn = {};   // of `environment`, so destroyed before it
   bool active = false;                // between Refresh and Release
   std::uint64_t layout = UINT64_MAX;  // that `table` was made from
   // Copies of a dataset, ordered by prefix.
@@ -60,6 +67,8 @@ struct Reader::Impl {
   IndexStats stats = {};
   std::array<char, kPlacedRecordBytesMax> copied = {};  // the record found by the index last
 
+  // To the environment in use; the old one is let go of.
+  common::Status Move();
   common::Status LoadTable();
   void StartIndex();  // empty; once for each environment
   void CatchUp();
@@ -69,6 +78,8 @@ struct Reader::Impl {
   const std::vector<Copy>* CopiesOf(std::string_view dataset) const;
   const Copy* Find(std::string_view dataset, std::string_view key) const;
   Coverage CoverageOf(const Copy* copy) const;
+  // Of a key in a copy by name; counts as a use of the key.
+  Coverage HoldingOf(const Copy& copy, std::string_view key);
   common::Status Fault(const Copy& copy, std::string_view what) const;
   common::Status Blame(const Copy& copy, common::Status status) const;
   common::StatusOr<Found> Verify(const Copy& copy, std::string_view key,

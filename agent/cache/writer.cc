@@ -30,8 +30,21 @@ namespace {
 
 constexpr std::size_t kEntryOverheadBytes = 64;  // header and key, nearly
 
+
+Status ValidateCollection(const Collection& collection) {
+  RETURN_IF_ERROR(common::ValidateDatasetName(collection.dataset));
+  if (collection.prefix.size() <= common::kKeyBytesMax) return OkStatus();
+  return common::InvalidArgument("prefix has {} bytes, at most {} are allowed",
+                                 collection.prefix.size(), common::kKeyBytesMax);
+}
+
 bool IsEmpty(const CopyRecord& record, Denial denial) {
+  if (record.by_name && denial == Denial::kNone) return record.denial == denial;
   return record.denial == denial && !record.ready && !record.loading && record.staged == 0;
+}
+
+bool HasData(const CopyRecord& record) {
+  return record.ready.has_value() || record.loading.has_value() || record.staged != 0;
 }
 
 }  // namespace
@@ -42,11 +55,11 @@ Writer::~Writer() = default;
 // --- transactions -----------------------------------------------------------------------------
 
 StatusOr<WriteTxn> Writer::Impl::Begin() {
-  ASSIGN_OR_RETURN(WriteTxn txn, environment.env.BeginWrite());
+  ASSIGN_OR_RETURN(WriteTxn txn, environment->env.BeginWrite());
   if (!staging_is_foreign) return txn;
-  RETURN_IF_ERROR(txn.Clear(environment.staging));
+  RETURN_IF_ERROR(txn.Clear(environment->staging));
   for (const auto& [collection, record] : copies) {
-    RETURN_IF_ERROR(txn.Put(environment.copies, CopyKey(record.id), EncodeCopyRecord(record)));
+    RETURN_IF_ERROR(txn.Put(environment->copies, CopyKey(record.id), EncodeCopyRecord(record)));
   }
   return txn;
 }
@@ -54,31 +67,7 @@ StatusOr<WriteTxn> Writer::Impl::Begin() {
 Status Writer::Impl::BumpLayout(WriteTxn& txn) {
   std::string value;
   common::lmdb::AppendBigEndian64(layout + 1, value);
-  return txn.Put(environment.meta, kMetaLayout, value);
-}
-
-template <class Body>
-Status Writer::Impl::Transact(const Collection& collection, Kind kind, Body body) {
-  const auto found = copies.find(collection);
-  if (found == copies.end()) {
-    return Error(StatusCode::kNotFound, "no copy of {}", CollectionName(collection));
-  }
-  CopyRecord next = found->second;
-  changed.Reset();
-  const auto attempt = [&]() -> Status {
-    ASSIGN_OR_RETURN(WriteTxn txn, Begin());
-    if (Status status = body(txn, next); !status.ok()) return status;
-    if (kind == Kind::kLayout) RETURN_IF_ERROR(BumpLayout(txn));
-    RETURN_IF_ERROR(txn.Put(environment.copies, CopyKey(next.id), EncodeCopyRecord(next)));
-    changed.txn = txn.id();
-    if (changed.any()) environment.feeds.Announce(changed);
-    return txn.Commit();
-  };
-  if (Status status = attempt(); !status.ok()) return Failed(status, found->second);
-  Committed(kind);
-  ForgetFaults(found->second, next);
-  found->second = std::move(next);
-  return OkStatus();
+  return txn.Put(environment->meta, kMetaLayout, value);
 }
 
 void Writer::Impl::Committed(Kind kind) {
@@ -91,30 +80,30 @@ void Writer::Impl::Committed(Kind kind) {
 // trying again could fail for ever.
 Status Writer::Impl::Failed(Status status, const CopyRecord& record) {
   if (status.code() == StatusCode::kDataLoss && record.ready && !record.loading) {
-    environment.faults.Report(record.collection, record.ready->serial);
+    environment->faults->Report(record.collection, record.ready->serial);
   }
   if (status.code() == StatusCode::kResourceExhausted) CommitNothing().IgnoreError();
   return status;
 }
 
 Status Writer::Impl::CommitNothing() {
-  ASSIGN_OR_RETURN(WriteTxn txn, environment.env.BeginWrite());
-  RETURN_IF_ERROR(txn.Put(environment.meta, kMetaTurn, std::to_string(txn.id())));
+  ASSIGN_OR_RETURN(WriteTxn txn, environment->env.BeginWrite());
+  RETURN_IF_ERROR(txn.Put(environment->meta, kMetaTurn, std::to_string(txn.id())));
   return txn.Commit();
 }
 
 void Writer::Impl::ForgetFaults(const CopyRecord& before, const CopyRecord& after) {
   if (!before.ready) return;
   if (after.ready && after.ready->serial == before.ready->serial) return;
-  environment.faults.Forget(before.ready->serial);
+  environment->faults->Forget(before.ready->serial);
 }
 
 // Whether a cut leaves less in the copy than there is: such a cut may use the reserve.
 bool Writer::Impl::Shrinks(const CopyRecord& record, std::span<const Change> changes) const {
   if (!record.ready || record.staged != 0) return false;
-  const auto txn = environment.env.BeginRead();
+  const auto txn = environment->env.BeginRead();
   if (!txn.ok()) return false;
-  const common::lmdb::Dbi dbi = environment.slots.Dbi(record.ready->slot);
+  const common::lmdb::Dbi dbi = environment->slots.Dbi(record.ready->slot);
   std::size_t before = 0, after = 0;
   for (const Change& change : changes) {
     const auto stored = txn->Get(dbi, change.key);
@@ -138,20 +127,28 @@ StatusOr<std::uint32_t> Writer::Impl::FreeSlot() {
     return Error(StatusCode::kResourceExhausted, "all {} generation slots are in use",
                  common::kGenerationsMax);
   }
-  RETURN_IF_ERROR(environment.slots.Open(environment.env, slot));
+  RETURN_IF_ERROR(environment->slots.Open(environment->env, slot));
   return slot;
+}
+
+// In a free slot, empty and complete.
+StatusOr<std::optional<Generation>> Writer::Impl::NewGeneration() {
+  Generation generation;
+  ASSIGN_OR_RETURN(generation.slot, FreeSlot());
+  generation.serial = layout + 1;
+  return std::optional(generation);
 }
 
 Status Writer::Impl::Drop(WriteTxn& txn, std::optional<Generation>& generation) {
   if (!generation) return OkStatus();
-  RETURN_IF_ERROR(txn.Clear(environment.slots.Dbi(generation->slot)));
+  RETURN_IF_ERROR(txn.Clear(environment->slots.Dbi(generation->slot)));
   generation.reset();
   return OkStatus();
 }
 
 Status Writer::Impl::DropStaged(WriteTxn& txn, CopyRecord& record) {
   for (std::uint64_t ordinal = 0; ordinal < record.staged; ++ordinal) {
-    RETURN_IF_ERROR(txn.Delete(environment.staging, StagingKey(record.id, ordinal)).status());
+    RETURN_IF_ERROR(txn.Delete(environment->staging, StagingKey(record.id, ordinal)).status());
   }
   record.staged = 0;
   return OkStatus();
@@ -166,16 +163,27 @@ Status Writer::Impl::Erase(WriteTxn& txn, CopyRecord& record) {
 Status Writer::Impl::Edit(GenerationEdit& edit, std::string_view key, std::string_view record,
                           const common::Version& version, Notice* notice) {
   ASSIGN_OR_RETURN(const bool differs, record.empty() ? edit.Remove(key) : edit.Put(key, record));
-  if (differs && notice != nullptr) notice->Add(key, record.empty(), version);
+  if (!differs || notice == nullptr) return OkStatus();
+  const std::optional<EntryRecord> parsed = ParseEntryRecord(record);
+  notice->Add(key, !parsed || parsed->absent, version);
   return OkStatus();
 }
 
 Status Writer::Impl::EditAll(GenerationEdit& edit, std::span<const Change> changes,
                              Notice* notice) {
   for (const Change& change : changes) {
+    if (change.renews) {
+      RETURN_IF_ERROR(edit.Renew(change.key, change.version, change.entry->expires_at_ms));
+      continue;
+    }
     buffer.clear();
-    if (change.entry) AppendEntryRecord(change.key, change.version, *change.entry, buffer);
-    RETURN_IF_ERROR(Edit(edit, change.key, buffer, change.version, notice));
+    if (change.absent) {
+      AppendAbsenceRecord(change.key, change.version, buffer);
+    } else if (change.entry) {
+      AppendEntryRecord(change.key, change.version, *change.entry, buffer, change.version_text);
+    }
+    RETURN_IF_ERROR(
+        Edit(edit, change.key, buffer, change.version, change.quiet ? nullptr : notice));
   }
   return OkStatus();
 }
@@ -184,7 +192,7 @@ Status Writer::Impl::EditStaged(WriteTxn& txn, GenerationEdit& edit, const CopyR
                                 Notice* notice) {
   for (std::uint64_t ordinal = 0; ordinal < record.staged; ++ordinal) {
     ASSIGN_OR_RETURN(const std::optional<std::string_view> stored,
-                     txn.Get(environment.staging, StagingKey(record.id, ordinal)));
+                     txn.Get(environment->staging, StagingKey(record.id, ordinal)));
     if (!stored) return Error(StatusCode::kDataLoss, "a staged change is missing");
     buffer = *stored;  // the view ends with the next write
     const std::optional<StagedChange> staged = ParseStagedChange(buffer);
@@ -204,28 +212,11 @@ Status Writer::Impl::EditCut(WriteTxn& txn, CopyRecord& record, std::span<const 
     return Error(StatusCode::kFailedPrecondition, "no generation of {}: begin a load",
                  CollectionName(record.collection));
   }
-  GenerationEdit edit(txn, environment.slots.Dbi(target->slot), *target,
+  GenerationEdit edit(txn, environment->slots.Dbi(target->slot), *target,
                       record.loading ? nullptr : &changed);
   RETURN_IF_ERROR(EditStaged(txn, edit, record, notice));
   RETURN_IF_ERROR(EditAll(edit, changes, notice));
   return DropStaged(txn, record);
-}
-
-void Notice::Add(std::string_view key, bool deleted, const common::Version& version) {
-  if (keys.size() >= common::kChangedKeysMax) too_many = true;
-  if (too_many) return;
-  std::string name;
-  name.reserve(dataset.size() + 1 + key.size());
-  name.append(dataset).append(1, '/').append(key);
-  keys.push_back({.key = std::move(name), .deleted = deleted, .version = version});
-}
-
-void Notice::Send(ChangeListener& listener) {
-  if (too_many) {
-    listener.OnReplaced(dataset);
-  } else if (!keys.empty()) {
-    listener.OnChanged(std::move(keys));
-  }
 }
 
 // --- the calls --------------------------------------------------------------------------------
@@ -236,13 +227,13 @@ std::vector<CopyState> Writer::Copies() const {
   return states;
 }
 
-Status Writer::Add(const Collection& collection) {
-  if (impl_->copies.contains(collection)) return OkStatus();
-  RETURN_IF_ERROR(common::ValidateDatasetName(collection.dataset));
-  if (collection.prefix.size() > common::kKeyBytesMax) {
-    return common::InvalidArgument("prefix has {} bytes, at most {} are allowed",
-                                   collection.prefix.size(), common::kKeyBytesMax);
+Status Writer::Add(const Collection& collection, bool by_name) {
+  if (const auto found = impl_->copies.find(collection); found != impl_->copies.end()) {
+    if (found->second.by_name == by_name) return OkStatus();
+    return Error(StatusCode::kFailedPrecondition, "the copy of {} is of another kind",
+                 CollectionName(collection));
   }
+  RETURN_IF_ERROR(ValidateCollection(collection));
   if (impl_->copies.size() >= common::kCopiesMax) {
     return Error(StatusCode::kResourceExhausted, "an agent carries at most {} collections",
                  common::kCopiesMax);
@@ -250,9 +241,14 @@ Status Writer::Add(const Collection& collection) {
   CopyRecord record;
   record.id = impl_->next_id;
   record.collection = collection;
+  record.by_name = by_name;
+  if (by_name) {
+    ASSIGN_OR_RETURN(record.ready, impl_->NewGeneration());
+  }
   ASSIGN_OR_RETURN(WriteTxn txn, impl_->Begin());
   RETURN_IF_ERROR(impl_->BumpLayout(txn));
-  RETURN_IF_ERROR(txn.Put(impl_->environment.copies, CopyKey(record.id), EncodeCopyRecord(record)));
+  RETURN_IF_ERROR(
+      txn.Put(impl_->environment->copies, CopyKey(record.id), EncodeCopyRecord(record)));
   RETURN_IF_ERROR(txn.Commit());
   impl_->Committed(Impl::Kind::kLayout);
   ++impl_->next_id;
@@ -265,11 +261,13 @@ Status Writer::Remove(const Collection& collection) {
   if (found == impl_->copies.end()) return OkStatus();
   CopyRecord record = found->second;
   ASSIGN_OR_RETURN(WriteTxn txn, impl_->Begin());
+  RETURN_IF_ERROR(impl_->NoteErasure(txn, record));
   RETURN_IF_ERROR(impl_->Erase(txn, record));
-  RETURN_IF_ERROR(txn.Delete(impl_->environment.copies, CopyKey(record.id)).status());
+  RETURN_IF_ERROR(txn.Delete(impl_->environment->copies, CopyKey(record.id)).status());
   RETURN_IF_ERROR(impl_->BumpLayout(txn));
   RETURN_IF_ERROR(txn.Commit());
   impl_->Committed(Impl::Kind::kLayout);
+  impl_->erasure_pending |= HasData(found->second);
   impl_->ForgetFaults(found->second, record);
   const bool was_readable = found->second.ready.has_value();
   impl_->copies.erase(found);
@@ -281,14 +279,25 @@ Status Writer::Deny(const Collection& collection, Denial denial) {
   const auto found = impl_->copies.find(collection);
   if (found != impl_->copies.end() && IsEmpty(found->second, denial)) return OkStatus();
   bool was_readable = false;
+  bool had_data = false;
+  std::optional<Generation> anew;  // a copy by name is readable at once
+  if (found != impl_->copies.end() && found->second.by_name && denial == Denial::kNone) {
+    ASSIGN_OR_RETURN(anew, impl_->NewGeneration());
+  }
   const Status status = impl_->Transact(collection, Impl::Kind::kLayout,
                                         [&](WriteTxn& txn, CopyRecord& record) -> Status {
                                           was_readable = record.ready.has_value();
+                                          had_data = HasData(record);
                                           record.denial = denial;
-                                          return impl_->Erase(txn, record);
+                                          RETURN_IF_ERROR(impl_->NoteErasure(txn, record));
+                                          RETURN_IF_ERROR(impl_->Erase(txn, record));
+                                          record.ready = anew;
+                                          return OkStatus();
                                         });
-  if (status.ok() && was_readable) impl_->listener.OnReplaced(collection.dataset);
-  return status;
+  if (!status.ok()) return status;
+  impl_->erasure_pending |= had_data;
+  if (was_readable) impl_->listener.OnReplaced(collection.dataset);
+  return OkStatus();
 }
 
 Status Writer::BeginLoad(const Collection& collection, const common::Version& at) {
@@ -314,7 +323,7 @@ Status Writer::Load(const Collection& collection, std::span<const Change> change
           return Error(StatusCode::kFailedPrecondition, "no load of {} was begun",
                        CollectionName(collection));
         }
-        GenerationEdit edit(txn, impl_->environment.slots.Dbi(record.loading->slot),
+        GenerationEdit edit(txn, impl_->environment->slots.Dbi(record.loading->slot),
                             *record.loading, nullptr);
         return impl_->EditAll(edit, changes, nullptr);
       });
@@ -325,9 +334,10 @@ Status Writer::Stage(const Collection& collection, std::span<const Change> chang
   return impl_->Transact(
       collection, Impl::Kind::kEntries, [&](WriteTxn& txn, CopyRecord& record) -> Status {
         for (const Change& change : changes) {
+          if (change.renews) continue;  // the next heartbeat does it
           impl_->buffer.clear();
           AppendStagedChange(change, impl_->buffer);
-          RETURN_IF_ERROR(txn.Put(impl_->environment.staging, StagingKey(record.id, record.staged),
+          RETURN_IF_ERROR(txn.Put(impl_->environment->staging, StagingKey(record.id, record.staged),
                                   impl_->buffer));
           ++record.staged;
         }
@@ -354,11 +364,11 @@ Status Writer::Apply(const Collection& collection, std::span<const Change> chang
   const auto kind = swaps ? Impl::Kind::kLayout : Impl::Kind::kEntries;
   Status status = impl_->Transact(collection, kind, body);
   if (status.code() == StatusCode::kResourceExhausted && !swaps &&
-      impl_->Shrinks(found->second, changes) && impl_->environment.reserve.Release()) {
+      impl_->Shrinks(found->second, changes) && impl_->reserve.Release()) {
     status = impl_->Transact(collection, kind, body);
   }
   if (!status.ok()) return status;
-  impl_->environment.reserve.Hold();  // if it was given away; without room, at a later cut
+  impl_->reserve.Hold();  // if it was given away; without room, at a later cut
   // Who began to listen while this was written may have read the state before it.
   const bool untold = wanted == nullptr && !changes.empty() && impl_->listener.Wants();
   if (swaps || untold) impl_->listener.OnReplaced(collection.dataset);
@@ -373,27 +383,6 @@ Status Writer::DropStaged(const Collection& collection) {
   return impl_->Transact(
       collection, Impl::Kind::kEntries,
       [&](WriteTxn& txn, CopyRecord& record) -> Status { return impl_->DropStaged(txn, record); });
-}
-
-StatusOr<std::string> Writer::GetMeta(std::string_view name) const {
-  const Environment& environment = impl_->environment;
-  ASSIGN_OR_RETURN(const common::lmdb::ReadTxn txn, environment.env.BeginRead());
-  ASSIGN_OR_RETURN(const std::optional<std::string_view> value,
-                   txn.Get(environment.meta, fmt::format("{}{}", kMetaValuePrefix, name)));
-  return std::string(value.value_or(""));
-}
-
-Status Writer::SetMeta(std::string_view name, std::string_view value) {
-  ASSIGN_OR_RETURN(WriteTxn txn, impl_->Begin());
-  const std::string key = fmt::format("{}{}", kMetaValuePrefix, name);
-  if (value.empty()) {
-    RETURN_IF_ERROR(txn.Delete(impl_->environment.meta, key).status());
-  } else {
-    RETURN_IF_ERROR(txn.Put(impl_->environment.meta, key, value));
-  }
-  RETURN_IF_ERROR(txn.Commit());
-  impl_->Committed(Impl::Kind::kEntries);
-  return OkStatus();
 }
 
 }  // namespace agent

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "agent/cache/cache.h"
 #include "agent/cache/commit_feed.h"
+#include "agent/cache/disk_reserve.h"
 #include "agent/cache/environment.h"
 #include "agent/cache/generation_edit.h"
 #include "agent/cache/layout.h"
@@ -33,13 +35,17 @@ struct Writer::Impl {
   // What a transaction changes: entries and totals only, or what readers must look up anew.
   enum class Kind { kEntries, kLayout };
 
-  Environment& environment;
+  CurrentEnvironment& current;
+  const CacheOptions& options;
+  std::shared_ptr<Environment> environment;
   ChangeListener& listener;
   std::map<common::Collection, CopyRecord> copies = {};
   std::uint64_t layout = 0;
   std::uint32_t next_id = 0;
   bool staging_is_foreign = false;  // left by an earlier process: the next transaction clears it
+  bool erasure_pending = false;     // as kMetaErasure
   std::string buffer = {};          // one record
+  DiskReserve reserve;              // beside the data file, for cuts that only remove
   ChangedPlaces changed = {};       // by the transaction under way, in a readable generation
 
   common::StatusOr<common::lmdb::WriteTxn> Begin();
@@ -51,9 +57,12 @@ struct Writer::Impl {
   common::Status Failed(common::Status status, const CopyRecord& record);
   common::Status CommitNothing();
   bool Shrinks(const CopyRecord& record, std::span<const Change> changes) const;
+  // In a transaction that erases `record`.
+  common::Status NoteErasure(common::lmdb::WriteTxn& txn, const CopyRecord& record);
   void ForgetFaults(const CopyRecord& before, const CopyRecord& after);
 
   common::StatusOr<std::uint32_t> FreeSlot();
+  common::StatusOr<std::optional<Generation>> NewGeneration();
   common::Status Drop(common::lmdb::WriteTxn& txn, std::optional<Generation>& generation);
   common::Status DropStaged(common::lmdb::WriteTxn& txn, CopyRecord& record);
   common::Status Erase(common::lmdb::WriteTxn& txn, CopyRecord& record);
@@ -66,5 +75,30 @@ struct Writer::Impl {
   common::Status EditCut(common::lmdb::WriteTxn& txn, CopyRecord& record,
                          std::span<const Change> changes, Notice* notice);
 };
+
+template <class Body>
+common::Status Writer::Impl::Transact(const common::Collection& collection, Kind kind, Body body) {
+  const auto found = copies.find(collection);
+  if (found == copies.end()) {
+    return common::Error(common::StatusCode::kNotFound, "no copy of {}",
+                         CollectionName(collection));
+  }
+  CopyRecord next = found->second;
+  changed.Reset();
+  const auto attempt = [&]() -> common::Status {
+    ASSIGN_OR_RETURN(common::lmdb::WriteTxn txn, Begin());
+    if (common::Status status = body(txn, next); !status.ok()) return status;
+    if (kind == Kind::kLayout) RETURN_IF_ERROR(BumpLayout(txn));
+    RETURN_IF_ERROR(txn.Put(environment->copies, CopyKey(next.id), EncodeCopyRecord(next)));
+    changed.txn = txn.id();
+    if (changed.any()) environment->feeds.Announce(changed);
+    return txn.Commit();
+  };
+  if (common::Status status = attempt(); !status.ok()) return Failed(status, found->second);
+  Committed(kind);
+  ForgetFaults(found->second, next);
+  found->second = std::move(next);
+  return common::OkStatus();
+}
 
 }  // namespace agent

@@ -45,10 +45,10 @@ std::string Explain(Session& session, const Reader& reader, Coverage coverage, c
         session.services().identity.service);
   }
   for (const CopyStatus& copy : status->copies) {
-    if (copy.collection.dataset != ref.dataset || copy.mode == common::Mode::kReplicate) continue;
+    if (copy.collection.dataset != ref.dataset) continue;
+    if (copy.phase != CopyPhase::kUnsupported) continue;
     if (copy.collection.Covers(ref.key)) {
-      return NotYetError(
-          fmt::format("mode {} (of dataset {})", common::ModeName(copy.mode), ref.dataset));
+      return fmt::format("NOTSUBSCRIBED dataset {} is left out: {}", ref.dataset, copy.note);
     }
   }
   return CoverageError(coverage, ref.dataset, other_part ? ref.key : std::string_view(),

@@ -1,9 +1,9 @@
 #include "agent/xds/cut.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
+#include "agent/xds/response_check.h"
 #include "common/digest.h"
 #include "common/names.h"
 
@@ -17,36 +17,20 @@ using Kind = CacheStep::Kind;
 constexpr std::size_t kRejectedMax = 10;  // named in a NACK
 constexpr std::size_t kFraming = 64;      // tags, lengths and the type of one resource, at most
 
-// Duplicates among the names, and between resources and removals. In-order names, as our own server
-// sends them in loads, need no sorting.
-std::optional<std::string_view> FindDuplicate(const DeltaResponseView& view) {
-  std::vector<std::string_view> names;
-  names.reserve(view.resources.size() + view.removed.size());
-  for (const ResourceView& resource : view.resources) names.push_back(resource.name);
-  for (const std::string_view removed : view.removed) names.push_back(removed);
-  if (!std::ranges::is_sorted(names)) std::ranges::sort(names);
-  const auto twice = std::ranges::adjacent_find(names);
-  if (twice == names.end()) return std::nullopt;
-  return *twice;
-}
-
-// Why the whole response must be rejected; empty: it need not.
-std::string FindFault(const DeltaResponseView& view) {
-  for (const ResourceView& resource : view.resources) {
-    if (resource.has_resource && resource.type_url != common::kEntryType) {
-      return fmt::format("resource '{}' is of type '{}' in a response of type '{}'", resource.name,
-                         resource.type_url, view.type_url);
-    }
-  }
-  if (const auto name = FindDuplicate(view)) {
-    return fmt::format("resource '{}' occurs twice in one response", *name);
-  }
-  return {};
-}
-
 bool HasError(const DeltaResponseView& view, std::string_view name) {
   return std::ranges::any_of(view.errors, [&](const auto& error) { return error.name == name; });
 }
+
+void Reject(std::string_view name, std::string_view why, AssemblyOutcome& out) {
+  if (out.rejected.size() < kRejectedMax) out.rejected.push_back(fmt::format("{}: {}", name, why));
+}
+
+// What a foreign server calls a version, as a number of ours.
+common::Version ForeignVersion(std::string_view text) {
+  return {kForeignEpoch, common::EntryHash("", {}, text).low};
+}
+
+}  // namespace
 
 std::optional<Denial> DenialOf(int code) {
   if (code == static_cast<int>(common::StatusCode::kNotFound)) return Denial::kNoDataset;
@@ -54,11 +38,9 @@ std::optional<Denial> DenialOf(int code) {
   return std::nullopt;
 }
 
-void Reject(std::string_view name, std::string_view why, AssemblyOutcome& out) {
-  if (out.rejected.size() < kRejectedMax) out.rejected.push_back(fmt::format("{}: {}", name, why));
+bool IsTributary(std::string_view identifier) {
+  return identifier.starts_with(common::kControlPlaneIdentifier);
 }
-
-}  // namespace
 
 std::string ResumeVersion(const CopyState& copy) {
   if (copy.denial != Denial::kNone) return {};
@@ -79,16 +61,20 @@ void CutAssembler::Start() {
   last_ = nullptr;
 }
 
-void CutAssembler::Track(const CopyState& copy, bool sends_cursor) {
+void CutAssembler::Track(const CopyState& copy, Offer offer) {
   Untrack(copy.collection);
   Track_& track = tracks_[copy.collection];
   track.collection = copy.collection;
   track.entry_prefix = common::EntryName(copy.collection.dataset, "");
   track.denied = copy.denial != Denial::kNone;
-  track.may_guess = !sends_cursor;
-  if (sends_cursor) track.phase = copy.loading ? Track_::Phase::kLoading : Track_::Phase::kLive;
+  track.serves = copy.complete;
+  track.may_guess = offer != Offer::kCursor;
+  if (offer == Offer::kCursor) {
+    track.phase = copy.loading ? Track_::Phase::kLoading : Track_::Phase::kLive;
+  }
+  if (offer == Offer::kVersions) track.phase = Track_::Phase::kLive;
+  if (offer == Offer::kNames) track.phase = Track_::Phase::kByName;
   if (copy.complete && copy.cursor.epoch == kForeignEpoch) {
-    track.phase = Track_::Phase::kLive;  // a foreign copy is added to; it never sends a cursor
     track.foreign_revision = copy.cursor.revision;
   }
   by_name_[common::CollectionName(copy.collection)] = &track;
@@ -112,12 +98,16 @@ void CutAssembler::AwaitBegin(const common::Collection& collection) {
 }
 
 AssemblyOutcome CutAssembler::OnResponse(const DeltaResponseView& view,
-                                         std::shared_ptr<const std::string> bytes) {
+                                         std::shared_ptr<const std::string> bytes,
+                                         const Moment& moment) {
   AssemblyOutcome out;
+  moment_ = moment;
   out.refused = FindFault(view);
   if (!out.refused.empty()) return out;
-  if (view.control_plane.starts_with(common::kControlPlaneIdentifier)) server_ = Server::kMarkers;
+  if (IsTributary(view.control_plane)) server_ = Server::kMarkers;
   bytes_ = std::move(bytes);
+  ttls_.clear();
+  if (std::ranges::any_of(view.resources, &ResourceView::has_ttl)) ttls_ = FindTtls(*bytes_);
   TakeErrors(view, out);
   for (const ResourceView& resource : view.resources) TakeResource(resource, out);
   for (const std::string_view name : view.removed) TakeRemoval(view, name, out);
@@ -134,6 +124,7 @@ void CutAssembler::TakeErrors(const DeltaResponseView& view, AssemblyOutcome& ou
     Track_& track = *it->second;
     out.answered.push_back(track.collection);
     if (!denial) continue;  // transient: the copy is kept
+    if (track.phase == Track_::Phase::kByName) continue;  // it did not ask for the collection
     DropHeld(track);
     CacheStep step = Step(track, Kind::kDeny, false);
     step.denial = *denial;
@@ -176,9 +167,14 @@ CutAssembler::Track_* CutAssembler::Covering(const std::string& dataset, std::st
   return &it->second;
 }
 
+bool CutAssembler::IsWanted(const Place& place) const {
+  if (place.track->phase != Track_::Phase::kByName) return true;
+  return !place.marker && moment_.wants(place.track->collection, place.key);
+}
+
 void CutAssembler::TakeResource(const ResourceView& resource, AssemblyOutcome& out) {
   const Place place = Locate(resource.name);
-  if (place.track == nullptr) return;  // not asked for, or no longer: ignored
+  if (place.track == nullptr || !IsWanted(place)) return;  // not asked for, or no longer: ignored
   place.track->touched = true;
   if (place.marker) {
     TakeMarker(*place.track, resource, out);
@@ -203,73 +199,75 @@ void CutAssembler::TakeMarker(Track_& track, const ResourceView& resource, Assem
   begin.version = marker->at;
   out.steps.push_back(std::move(begin));
   track.phase = Track_::Phase::kLoading;
+  track.rejected.clear();
   track.complete.reset();
 }
 
 void CutAssembler::TakeEntry(const Place& place, const ResourceView& resource,
                              AssemblyOutcome& out) {
-  if (!resource.has_resource) {
-    if (resource.version.empty()) return TakeAbsence(place, resource.name, out);
-    return Reject(resource.name, "a resource without content, but no time to live was offered",
-                  out);
+  const std::string why = resource.has_resource ? TryEntry(place, resource, out)
+                                                : TryBare(place, resource, out);
+  if (why.empty()) return;
+  Reject(resource.name, why, out);
+  if (out.rejected_keys.size() < kRejectedKeysMax) {
+    out.rejected_keys.emplace_back(place.track->collection, place.key);
   }
-  std::optional<common::Version> version = common::ParseVersion(resource.version);
+  if (place.track->rejected.size() < kRejectedKeysMax) {
+    place.track->rejected.emplace_back(place.key);
+  }
+}
+
+// Why the resource is rejected; empty: it is not.
+std::string CutAssembler::TryEntry(const Place& place, const ResourceView& resource,
+                                   AssemblyOutcome& out) {
+  const std::optional<common::Version> version = common::ParseVersion(resource.version);
   if (!version && server_ == Server::kMarkers) {
-    return Reject(resource.name, fmt::format("unknown version '{}'", resource.version), out);
+    return fmt::format("unknown version '{}'", resource.version);
   }
-  if (!version) {
-    server_ = Server::kForeign;
-    version = common::Version{kForeignEpoch, common::EntryHash("", {}, resource.version).low};
-  }
-  if (!Accepts(*place.track, out)) return;
-  const Change change{
-      .key = place.key, .version = *version, .entry = common::ParseEntryPayload(resource.payload)};
-  if (!change.entry) return Reject(resource.name, "not an encoded tributary.v1.Entry", out);
+  if (!version) server_ = Server::kForeign;
+  if (!Accepts(*place.track, out)) return {};
+  Change change{.key = place.key,
+                .version = version ? *version : ForeignVersion(resource.version),
+                .entry = common::ParseEntryPayload(resource.payload)};
+  if (!change.entry) return "not an encoded tributary.v1.Entry";
   if (change.entry->value.size() > common::kValueBytesMax) {
-    return Reject(resource.name,
-                  fmt::format("value has {} bytes, at most {} are allowed",
-                              change.entry->value.size(), common::kValueBytesMax),
-                  out);
+    return fmt::format("value has {} bytes, at most {} are allowed", change.entry->value.size(),
+                       common::kValueBytesMax);
   }
   if (change.entry->content_type.size() > common::kContentTypeBytesMax) {
-    return Reject(resource.name, "content type too long", out);
+    return "content type too long";
   }
+  if (!version && resource.version.size() <= kVersionTextBytesMax) {
+    change.version_text = resource.version;
+  }
+  if (resource.has_ttl) change.entry->expires_at_ms = Expiry(place, resource, out);
   AddChange(place, change,
             resource.name.size() + resource.version.size() + resource.payload.size() + kFraming);
+  return {};
 }
 
 void CutAssembler::TakeAbsence(const Place& place, std::string_view name, AssemblyOutcome& out) {
   place.track->touched = true;
   if (!Accepts(*place.track, out)) return;
-  AddChange(place, {.key = place.key, .version = {}, .entry = {}}, name.size() + kFraming);
+  Change change{.key = place.key, .version = {}, .entry = {}};
+  change.absent = place.track->phase == Track_::Phase::kByName;
+  AddChange(place, change, name.size() + kFraming);
 }
 
 void CutAssembler::TakeRemoval(const DeltaResponseView& view, std::string_view name,
                                AssemblyOutcome& out) {
   const Place place = Locate(name);
-  if (place.track == nullptr) return;
+  if (place.track == nullptr || !IsWanted(place)) return;
+  if (!place.marker && HasError(view, name)) return;  // says more
   if (!place.marker) return TakeAbsence(place, name, out);
   if (HasError(view, name) || server_ == Server::kMarkers) return;
+  // "The collection is empty", or "I do not know this name" with all members in chunks around it:
+  // what is not sent again until silence is gone.
   server_ = Server::kForeign;
-  place.track->touched = true;
-  BeginForeign(*place.track, out);  // a copy that has nothing yet is complete and empty
-}
-
-// Whether an entry of this copy counts now.
-bool CutAssembler::Accepts(Track_& track, AssemblyOutcome& out) {
-  if (server_ == Server::kUnknown && track.may_guess) server_ = Server::kForeign;
-  if (server_ == Server::kForeign) BeginForeign(track, out);
-  return track.phase != Track_::Phase::kAwaitBegin;
-}
-
-// A copy without complete content starts anew when a foreign server fills it.
-void CutAssembler::BeginForeign(Track_& track, AssemblyOutcome& out) {
-  if (track.phase == Track_::Phase::kLive) return;
-  if (std::exchange(track.denied, false)) out.steps.push_back(Step(track, Kind::kAllow, false));
-  CacheStep begin = Step(track, Kind::kBeginLoad, false);
-  begin.version = {kForeignEpoch, track.foreign_revision};
-  out.steps.push_back(std::move(begin));
-  track.phase = Track_::Phase::kLive;
+  Track_& track = *place.track;
+  track.touched = true;
+  if (track.phase == Track_::Phase::kLive) track.phase = Track_::Phase::kAwaitBegin;
+  BeginForeign(track, out);
 }
 
 void CutAssembler::AddChange(const Place& place, const Change& change, std::size_t bytes) {
@@ -288,7 +286,8 @@ void CutAssembler::Finish(const DeltaResponseView& view, AssemblyOutcome& out) {
   if (empty && server_ != Server::kMarkers) {
     // A foreign server's way to say that there is nothing (more) to send.
     for (auto& [collection, track] : tracks_) {
-      if (track.phase != Track_::Phase::kAwaitBegin || track.denied) continue;
+      if (track.phase == Track_::Phase::kLive || track.denied) continue;
+      if (track.phase == Track_::Phase::kByName) continue;
       server_ = Server::kForeign;
       track.touched = true;
       BeginForeign(track, out);
@@ -297,26 +296,49 @@ void CutAssembler::Finish(const DeltaResponseView& view, AssemblyOutcome& out) {
   for (auto& [collection, track] : tracks_) {
     if (!std::exchange(track.touched, false)) continue;
     out.answered.push_back(collection);
-    FinishTrack(track, out);
+    FinishTrack(track, out.steps);
   }
   if (held_bytes_ > common::kApplyBytesMax) {
     for (auto& [collection, track] : tracks_) SpillTrack(track, out.steps);
   }
 }
 
-void CutAssembler::FinishTrack(Track_& track, AssemblyOutcome& out) {
+void CutAssembler::FinishTrack(Track_& track, std::vector<CacheStep>& steps) {
+  if (track.phase == Track_::Phase::kByName) {
+    if (!track.held.changes.empty()) steps.push_back(Step(track, Kind::kApplyNames, true));
+    return;
+  }
   if (server_ == Server::kForeign && track.phase == Track_::Phase::kLive) {
-    track.complete = common::Version{kForeignEpoch, ++track.foreign_revision};
+    track.complete = NextForeign(track);
+  }
+  if (track.phase == Track_::Phase::kForeignLoad && !track.complete) {
+    track.touched_at = moment_.now;
+    track.loaded |= !track.held.changes.empty();
+    // Nothing was there and nothing came: it is empty. Else more may come, or may be missing.
+    if (!track.loaded && !track.serves) track.complete = NextForeign(track);
+    if (!track.complete) return SpillTrack(track, steps);
   }
   if (track.complete) {
-    CacheStep apply = Step(track, Kind::kApply, true);
-    apply.version = *std::exchange(track.complete, std::nullopt);
-    out.steps.push_back(std::move(apply));
-    track.phase = Track_::Phase::kLive;
-    track.staged = false;
+    Complete(track, steps);
   } else if (track.phase == Track_::Phase::kLoading && track.held.bytes >= kLoadBytes) {
-    SpillTrack(track, out.steps);
+    SpillTrack(track, steps);
   }
+}
+
+// A reload must not lose the last good value of what it could not take.
+void CutAssembler::Complete(Track_& track, std::vector<CacheStep>& steps) {
+  if (track.phase != Track_::Phase::kLive && !track.rejected.empty()) {
+    CacheStep keep = Step(track, Kind::kKeep, false);
+    keep.keys = std::move(track.rejected);
+    steps.push_back(std::move(keep));
+  }
+  track.rejected.clear();
+  CacheStep apply = Step(track, Kind::kApply, true);
+  apply.version = *std::exchange(track.complete, std::nullopt);
+  steps.push_back(std::move(apply));
+  track.phase = Track_::Phase::kLive;
+  track.staged = false;
+  track.serves = true;
 }
 
 void CutAssembler::DropHeld(Track_& track) {
@@ -338,7 +360,7 @@ CacheStep CutAssembler::Step(Track_& track, CacheStep::Kind kind, bool with_held
 
 void CutAssembler::SpillTrack(Track_& track, std::vector<CacheStep>& steps) {
   if (track.held.changes.empty()) return;
-  const bool load = track.phase == Track_::Phase::kLoading;
+  const bool load = track.phase != Track_::Phase::kLive;
   steps.push_back(Step(track, load ? Kind::kLoad : Kind::kStage, true));
   if (!load) track.staged = true;
 }

@@ -8,14 +8,19 @@
 //    begin marker -> kLoad -> … -> kApply         (held, kStage when big) -> kApply
 //    (first load, reload)   complete marker       live          complete marker
 //
-// A server that sends no markers (foreign) has each response applied as it comes. One that does not
-// call itself Tributary's is taken for foreign when a copy that sent no cursor gets entries without
-// a begin marker before any marker was seen, when it reports a collection's name as removed, or
-// when versions are not ours. Such a removal never erases entries: it may mean "empty" or "I do not
-// know this name".
+// Copies by name have each response applied as it comes, from any server.
+//
+// A server that sends no markers (foreign) has each response applied as it comes, once the copy is
+// complete. One that does not call itself Tributary's is taken for foreign when a copy that sent no
+// cursor gets entries without a begin marker before any marker was seen, when it reports a
+// collection's name as removed, or when versions are not ours. What it sends to a copy that offered
+// nothing goes into a new generation, which is taken for complete after some silence. So does what
+// follows the removal of a collection's name, which may mean "empty" or "I do not know this name".
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <functional>
 #include <deque>
 #include <map>
 #include <memory>
@@ -25,6 +30,9 @@
 #include <vector>
 
 #include "agent/cache/cache.h"
+#include "agent/xds/sync_limits.h"
+#include "agent/xds/ttl.h"
+#include "common/clock.h"
 #include "common/delta_codec.h"
 #include "common/limits.h"
 
@@ -32,6 +40,16 @@ namespace agent {
 
 // Epoch of cursors and entry versions that a foreign server's versions are hashed into; never sent.
 inline constexpr common::Epoch kForeignEpoch = 0xFFFF'FFFF'FFFFu;
+
+// What the assembler may know of the world when a response comes.
+struct Moment {
+  common::MonotonicTime now{};
+  std::int64_t unix_ms = 0;
+  // Of copies by name: is this key of interest?
+  std::function<bool(const common::Collection&, std::string_view key)> wants;
+  // The version that is held of a key, absent if none.
+  std::function<std::optional<EntryVersion>(const common::Collection&, std::string_view key)> held;
+};
 
 // Changes and the bytes that they point into.
 struct ChangeBatch {
@@ -49,21 +67,38 @@ struct CacheStep {
     kLoad,
     kStage,
     kDropStaged,
+    kKeep,   // `keys` of the old generation
     kApply,  // up to `version`
+    kApplyNames,  // of a copy by name
   };
   Kind kind = Kind::kApply;
   common::Collection collection;
   ChangeBatch batch;
   common::Version version;
   Denial denial = Denial::kNone;
+  std::vector<std::string> keys = {};
+};
+
+// An entry that ends by itself (resource ttl).
+struct EntryExpiry {
+  std::int64_t at_ms = 0;  // Unix time
+  common::Collection collection;
+  std::string key;
 };
 
 struct AssemblyOutcome {
   std::vector<CacheStep> steps;       // in order; none when refused
   std::string refused;                // why all of the response is rejected; empty: it is not
   std::vector<std::string> rejected;  // "<name>: <reason>" of single resources that are left out
+  std::vector<std::pair<common::Collection, std::string>> rejected_keys;  // their keys
   std::vector<common::Collection> answered;  // collections that the server spoke about
+  std::vector<EntryExpiry> expiries;
 };
+
+// What the error of a collection or dataset means; absent: it will pass.
+std::optional<Denial> DenialOf(int code);
+// The control plane that so names itself is Tributary's own.
+bool IsTributary(std::string_view identifier);
 
 // What to send as the collection's initial version; empty: nothing, the load starts from scratch.
 std::string ResumeVersion(const CopyState& copy);
@@ -71,18 +106,29 @@ std::string ResumeVersion(const CopyState& copy);
 class CutAssembler {
  public:
   enum class Server { kUnknown, kMarkers, kForeign };
+  // What the server was told of a copy: nothing, ResumeVersion, or the versions of all its entries;
+  // kNames: single names are subscribed, it is a copy by name.
+  enum class Offer { kNothing, kCursor, kVersions, kNames };
+  struct Options {
+    std::chrono::milliseconds foreign_quiet = kForeignQuiet;
+  };
+
+  explicit CutAssembler(Options options) : options_(options) {}
 
   // A new stream: what is held is dropped (the server sends it again) and nothing is tracked.
   void Start();
-  // Entries of this copy count from now on. `sends_cursor`: ResumeVersion was offered for it.
-  void Track(const CopyState& copy, bool sends_cursor);
+  // Entries of this copy count from now on.
+  void Track(const CopyState& copy, Offer offer);
   void Untrack(const common::Collection& collection);
   // Nothing counts any more until the next begin marker: the collection was subscribed anew.
   void AwaitBegin(const common::Collection& collection);
 
   // `view` points into `bytes`.
   AssemblyOutcome OnResponse(const common::DeltaResponseView& view,
-                             std::shared_ptr<const std::string> bytes);
+                             std::shared_ptr<const std::string> bytes, const Moment& moment);
+  // Ends the loads of foreign servers whose time has come; to be called again at due().
+  std::vector<CacheStep> OnTime(common::MonotonicTime now);
+  std::optional<common::MonotonicTime> due() const;
   // Makes durable steps of all that is held.
   std::vector<CacheStep> Spill();
   std::size_t held_bytes() const { return held_bytes_; }
@@ -93,15 +139,20 @@ class CutAssembler {
 
  private:
   struct Track_ {
-    enum class Phase { kAwaitBegin, kLoading, kLive };
+    enum class Phase { kAwaitBegin, kLoading, kForeignLoad, kLive, kByName };
     common::Collection collection;
     std::string entry_prefix;  // of its entries' resource names
     Phase phase = Phase::kAwaitBegin;
     bool may_guess = true;  // entries without a marker may mean a foreign server
     bool denied = false;
     bool staged = false;
+    bool serves = false;  // a generation can be read
+    bool loaded = false;  // this foreign load has brought something
     bool touched = false;  // by this response
     common::Revision foreign_revision = 0;
+    common::MonotonicTime load_began{};  // foreign
+    common::MonotonicTime touched_at{};
+    std::vector<std::string> rejected;  // keys, by this load
     std::optional<common::Version> complete;  // marker of this response
     ChangeBatch held;
   };
@@ -112,10 +163,17 @@ class CutAssembler {
   };
 
   Place Locate(std::string_view name);
+  bool IsWanted(const Place& place) const;
   Track_* Covering(const std::string& dataset, std::string_view key);
   void TakeErrors(const common::DeltaResponseView& view, AssemblyOutcome& out);
   void TakeResource(const common::ResourceView& resource, AssemblyOutcome& out);
   void TakeEntry(const Place& place, const common::ResourceView& resource, AssemblyOutcome& out);
+  std::string TryEntry(const Place& place, const common::ResourceView& resource,
+                       AssemblyOutcome& out);
+  std::string TryBare(const Place& place, const common::ResourceView& resource,
+                      AssemblyOutcome& out);
+  std::int64_t Expiry(const Place& place, const common::ResourceView& resource,
+                      AssemblyOutcome& out) const;
   void TakeMarker(Track_& track, const common::ResourceView& resource, AssemblyOutcome& out);
   void TakeRemoval(const common::DeltaResponseView& view, std::string_view name,
                    AssemblyOutcome& out);
@@ -124,16 +182,22 @@ class CutAssembler {
   void BeginForeign(Track_& track, AssemblyOutcome& out);
   void AddChange(const Place& place, const Change& change, std::size_t bytes);
   void Finish(const common::DeltaResponseView& view, AssemblyOutcome& out);
-  void FinishTrack(Track_& track, AssemblyOutcome& out);
+  void FinishTrack(Track_& track, std::vector<CacheStep>& steps);
+  void Complete(Track_& track, std::vector<CacheStep>& steps);
+  static common::Version NextForeign(Track_& track);
+  common::MonotonicTime EndOf(const Track_& track) const;
   void DropHeld(Track_& track);
   CacheStep Step(Track_& track, CacheStep::Kind kind, bool with_held);
   void SpillTrack(Track_& track, std::vector<CacheStep>& steps);
 
+  const Options options_;
   std::map<common::Collection, Track_> tracks_;
   std::map<std::string, Track_*, std::less<>> by_name_;
   Server server_ = Server::kUnknown;
   std::size_t held_bytes_ = 0;
   // Of the response being taken.
+  Moment moment_;
+  Ttls ttls_;
   std::shared_ptr<const std::string> bytes_;
   Track_* last_ = nullptr;
   std::string decoded_;

@@ -6,6 +6,7 @@
 // At equal revision the digests of a whole dataset must be equal too.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -36,6 +37,10 @@ class CopyProof {
                 const std::optional<common::Version>& cursor);
   // The copy now stands at `cursor`.
   void OnApplied(const common::Version& cursor);
+  // Everything that the copy holds was right at `asked`, or is newer.
+  void Prove(common::MonotonicTime asked) {
+    proven_at_ = std::max(proven_at_.value_or(asked), asked);
+  }
   // What was proven does not hold any more: another history, a mismatch, erased.
   void Forget();
 

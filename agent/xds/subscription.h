@@ -3,14 +3,16 @@
 //
 // Thread: one owner (sync); pure, no I/O, clock or lock.  Lifetime: outlives the streams; what
 // belongs to one stream is forgotten by OnStreamOpened.
+// A request costs what it says, not what is subscribed: on-demand copies have many names.
 // Rules: docs/protocol.md; the protocol's own text: a name's interest outlives its resource, a
 // subscription is compared with what was last sent, an ACK carries no subscription changes.
 #pragma once
 
 #include <chrono>
-#include <functional>
+#include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,15 +42,14 @@ class DeltaSubscription {
   // Nothing has been said on the new stream, and no answer of an old one is owed any more.
   void OnStreamOpened();
 
-  // The next request to send; absent: nothing to say. Call until absent. `held_version` gives the
-  // version held of a name, empty for none; it is asked in the first request of a stream only.
-  using HeldVersion = std::function<std::string(const std::string& name)>;
-  std::optional<common::DeltaRequest> Next(common::MonotonicTime now,
-                                           const HeldVersion& held_version);
+  // The next request to send; absent: nothing to say. Call until absent. Initial versions belong
+  // into the first one of a stream.
+  std::optional<common::DeltaRequest> Next(common::MonotonicTime now);
 
   // An answer about `name` came: a resource, a removal or an error.
   void OnAnswer(std::string_view name);
   // Names asked longer than `timeout` ago that have had no answer; each is told once per question.
+  // `timeout` may only differ between streams.
   std::vector<std::string> TakeOverdue(common::MonotonicTime now,
                                        std::chrono::milliseconds timeout);
   // When the oldest unanswered question about `name` was sent.
@@ -64,10 +65,13 @@ class DeltaSubscription {
     std::optional<common::MonotonicTime> asked_at;
   };
 
-  bool TakeSubscribe(Name& name, common::MonotonicTime now) const;
+  bool TakeSubscribe(const std::string& text, Name& name, common::MonotonicTime now);
 
   const std::string type_url_;
   std::map<std::string, Name, std::less<>> names_;
+  std::set<std::string> dirty_;  // names that Next has to look at
+  // Questions in the order in which they were sent; those that were answered stay until their time.
+  std::deque<std::pair<common::MonotonicTime, std::string>> questions_;
   bool opened_ = false;
 };
 

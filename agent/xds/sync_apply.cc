@@ -19,21 +19,47 @@ using common::kHeldMax;
 void SyncCore::OnEntries(const common::DeltaResponseView& view,
                          std::shared_ptr<const std::string> bytes) {
   if (entry_acks_.empty()) held_since_ = clock_.Now();
-  AssemblyOutcome outcome = assembler_.OnResponse(view, std::move(bytes));
-  Ack ack{.nonce = std::string(view.nonce), .error = {}};
-  std::string why = std::move(outcome.refused);
-  for (const std::string& rejected : outcome.rejected) {
-    why.append(why.empty() ? "" : "; ").append(rejected);
-  }
-  if (!why.empty()) {
-    ack.error = common::ErrorDetail{static_cast<int>(common::StatusCode::kInvalidArgument), why};
-  }
+  server_.entries_answered = true;
+  const Moment moment{.now = clock_.Now(),
+                      .unix_ms = clock_.UnixMillis(),
+                      .wants =
+                          [this](const Collection& collection, std::string_view key) {
+                            return demand_.Wants(collection, key);
+                          },
+                      .held = [this](const Collection& collection, std::string_view key) {
+                        return writer_.Find(collection, key).value_or(std::nullopt);
+                      }};
+  // `bytes` stay until the end: the names in `view` lie in them.
+  AssemblyOutcome outcome = assembler_.OnResponse(view, bytes, moment);
+  std::vector<std::string> rejected = std::move(outcome.rejected);
+  if (!outcome.refused.empty()) rejected.insert(rejected.begin(), outcome.refused);
   for (const Collection& collection : outcome.answered) {
     entries_.OnAnswer(common::CollectionName(collection));
     if (const auto it = copies_.find(collection); it != copies_.end()) it->second.note.clear();
   }
-  entry_acks_.push_back(std::move(ack));
-  if (RunSteps(outcome.steps)) ReleaseEntryAcks();
+  entry_acks_.push_back(AckOf(view.nonce, rejected));
+  Remember(outcome.rejected_keys);
+  for (EntryExpiry& expiry : outcome.expiries) {
+    expiries_.emplace(expiry.at_ms,
+                      std::pair(std::move(expiry.collection), std::move(expiry.key)));
+  }
+  if (!RunSteps(outcome.steps)) return;
+  TakeNameErrors(view);
+  for (const common::ResourceView& resource : view.resources) AnswerByName(resource.name);
+  for (const std::string_view name : view.removed) AnswerByName(name);
+  for (const auto& [collection, key] : outcome.rejected_keys) {
+    demand_.Fail({collection, key}, common::Error(common::StatusCode::kUnavailable,
+                                                  "what the control plane sent was rejected"));
+  }
+  LearnServer();
+  if (!failed_) ReleaseEntryAcks();
+}
+
+// Names are subscribed beside collections only on demand, and for what was rejected.
+void SyncCore::AnswerByName(std::string_view name) {
+  if (rejected_.all().empty() && demand_.copies() == 0) return;
+  SentinelAnswered(name);
+  entries_.OnAnswer(name);
 }
 
 void SyncCore::ReleaseEntryAcks() {
@@ -66,6 +92,7 @@ Status SyncCore::RunStep(CacheStep& step) {
     log_.Info("applying again");
     totals_.apply_error.clear();
   }
+  if (rejected_.CountOf(step.collection) != 0) NoteTaken(step, it->second);
   StepDone(step, it->second);
   return common::OkStatus();
 }
@@ -84,6 +111,11 @@ Status SyncCore::WriteStep(CacheStep& step) {
       return writer_.Stage(step.collection, step.batch.changes);
     case Kind::kDropStaged:
       return writer_.DropStaged(step.collection);
+    case Kind::kApplyNames:
+      return writer_.Apply(step.collection, step.batch.changes,
+                           copies_.at(step.collection).cursor.value_or(common::Version{}));
+    case Kind::kKeep:
+      return writer_.Keep(step.collection, step.keys);
     case Kind::kApply:
       return writer_.Apply(step.collection, step.batch.changes, step.version);
   }
@@ -104,13 +136,17 @@ void SyncCore::StepDone(const CacheStep& step, Copy& copy) {
       copy.proof.Forget();
       copy.restart = copy.restart_asked = copy.faulted = copy.mismatch = copy.staged =
           copy.loading = false;
+      ScheduleErasure();
       return;
     case Kind::kBeginLoad:
       copy.restart = copy.restart_asked = false;
       copy.loading = true;
       copy.loading_since = clock_.Now();
       return;
+    case Kind::kApplyNames:
+      return NamesStored(step, copy);
     case Kind::kLoad:
+    case Kind::kKeep:
       return;
     case Kind::kStage:
       copy.staged = true;
@@ -154,6 +190,12 @@ common::MonotonicTime SyncCore::Tick() {
       if (copy.restart && now >= copy.restart_after) Restart(copy);
     }
     ReportOverdue();
+    if (const auto due = assembler_.due()) {
+      std::vector<CacheStep> steps;
+      if (now >= *due) steps = assembler_.OnTime(now);
+      RunSteps(steps);
+      next = std::min(next, assembler_.due().value_or(next));
+    }
     if (!entry_acks_.empty()) {
       if (now - held_since_ >= kHeldMax) {
         std::vector<CacheStep> steps = assembler_.Spill();
@@ -163,6 +205,18 @@ common::MonotonicTime SyncCore::Tick() {
     }
     Flush();
   }
+  if (!expiries_.empty()) {
+    ExpireEntries();
+    const std::chrono::milliseconds left(
+        expiries_.empty() ? 0 : expiries_.begin()->first - clock_.UnixMillis());
+    if (!expiries_.empty()) next = std::min(next, now + left);
+  }
+  if (demand_.copies() != 0) {
+    if (now >= next_sweep_ || now >= demand_.deadline().value_or(next_sweep_)) SweepNames();
+    next = std::min({next, next_sweep_, demand_.deadline().value_or(next_sweep_)});
+  }
+  if (erase_at_ && now >= *erase_at_) EraseFromDisk();
+  if (erase_at_) next = std::min(next, *erase_at_);
   if (now >= next_status_ && (status_dirty_ || now - next_status_ >= common::kSyncTickMax))
     PublishStatus();
   if (status_dirty_) next = std::min(next, next_status_);
@@ -171,7 +225,8 @@ common::MonotonicTime SyncCore::Tick() {
 
 void SyncCore::Probe() {
   next_probe_ = clock_.Now() + options_.freshness_interval;
-  for (const auto& [collection, copy] : copies_) {
+  for (auto& [collection, copy] : copies_) {
+    if (copy.by_name) AskSentinel(copy);
     const std::string name = common::DatasetStateName(collection.dataset);
     // One question at a time: its answer must not be taken for that to a later one.
     if (!states_.asked_at(name)) states_.Ask(name);
@@ -179,12 +234,16 @@ void SyncCore::Probe() {
 }
 
 void SyncCore::ReportOverdue() {
-  for (const std::string& name : entries_.TakeOverdue(clock_.Now(), common::kAnswerTimeout)) {
+  const std::chrono::milliseconds timeout =
+      server_.reports_errors ? kAnswerTimeoutWithErrors : common::kAnswerTimeout;
+  for (const std::string& name : entries_.TakeOverdue(clock_.Now(), timeout)) {
     if (Copy* copy = FindCopy(name); copy != nullptr) {
-      copy->note = "the control plane has not answered for 15 s";
+      copy->note = fmt::format("the control plane has not answered for {} s",
+                               std::chrono::duration_cast<std::chrono::seconds>(timeout).count());
       status_dirty_ = true;
     }
-    log_.Warn("no answer from the control plane", {{"name", name}});
+    NameOverdue(name);
+    log_.Warn(overdue_limiter_, "no answer from the control plane", {{"name", name}});
   }
 }
 

@@ -9,26 +9,11 @@ namespace agent {
 namespace {
 
 using common::Collection;
-using common::DeltaRequest;
 using common::DeltaResponseView;
-using common::ErrorDetail;
 using common::ResourceView;
 using common::Status;
-using Kind = CacheStep::Kind;
 
 constexpr std::string_view kMetaDeclared = "subscriptions";
-ErrorDetail Invalid(std::string message) {
-  return {.code = static_cast<int>(common::StatusCode::kInvalidArgument),
-          .message = std::move(message)};
-}
-
-std::string Join(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text.append(text.empty() ? "" : "; ").append(part);
-  return text;
-}
-
-std::string NoVersion(const std::string&) { return {}; }
 
 }  // namespace
 
@@ -43,9 +28,13 @@ SyncCore::SyncCore(SyncOptions options, const common::Clock& clock, Writer& writ
       fail_limiter_(clock),
       nack_limiter_(clock),
       reach_limiter_(clock),
+      overdue_limiter_(clock),
       subscriptions_(std::string(common::kSubscriptionType)),
       states_(std::string(common::kDatasetStateType)),
-      entries_(std::string(common::kEntryType)) {
+      entries_(std::string(common::kEntryType)),
+      assembler_({.foreign_quiet = options_.foreign_quiet}),
+      demand_(options_.on_demand, writer.sketch(),
+              static_cast<std::uint64_t>(clock.UnixMillis())) {
   totals_.service = options_.service;
   subscriptions_.Want(common::SubscriptionName(options_.service, "*"));
 }
@@ -56,7 +45,11 @@ Status SyncCore::Start() {
     ASSIGN_OR_RETURN(declared_, DecodeDeclared(kept));
     wanted_known_ = true;
   }
+  RETURN_IF_ERROR(RecallServer());
+  RETURN_IF_ERROR(RecallRejected());
   RETURN_IF_ERROR(AdoptWanted());
+  RecallExpiries();
+  if (writer_.erasure_pending()) erase_at_ = clock_.Now();  // a kill came in between
   PublishStatus();
   return common::OkStatus();
 }
@@ -73,6 +66,7 @@ Status SyncCore::AdoptWanted() {
   ReadThrough(wanted.read_through);
   RETURN_IF_ERROR(RemoveUnwanted(wanted));
   for (const WantedCopy& copy : wanted.copies) RETURN_IF_ERROR(AddCopy(copy));
+  for (const WantedCopy& copy : wanted.by_name) RETURN_IF_ERROR(AddByName(copy));
   read_through_ = wanted.read_through;
   WarnUnsupported(wanted);
   status_dirty_ = true;
@@ -82,16 +76,25 @@ Status SyncCore::AdoptWanted() {
 Status SyncCore::RemoveUnwanted(const Wanted& wanted) {
   for (const CopyState& held : writer_.Copies()) {
     const auto same = [&](const WantedCopy& copy) { return copy.collection == held.collection; };
-    if (std::ranges::any_of(wanted.copies, same)) continue;
+    const bool keep = held.by_name ? std::ranges::any_of(wanted.by_name, same)
+                                   : std::ranges::any_of(wanted.copies, same);
+    if (keep) continue;
+    if (held.by_name) {
+      DropByName(held.collection, common::Error(common::StatusCode::kFailedPrecondition,
+                                                "the subscription has ended"));
+    }
     entries_.Drop(common::CollectionName(held.collection));
     assembler_.Untrack(held.collection);
     copies_.erase(held.collection);
+    RETURN_IF_ERROR(ForgetRejected(held.collection));
     RETURN_IF_ERROR(writer_.Remove(held.collection));
+    ScheduleErasure();
     log_.Info("copy dropped", {{"collection", common::CollectionName(held.collection)}});
     const auto of_dataset = [&](const WantedCopy& copy) {
       return copy.collection.dataset == held.collection.dataset;
     };
     if (std::ranges::any_of(wanted.copies, of_dataset)) continue;
+    if (std::ranges::any_of(wanted.by_name, of_dataset)) continue;
     states_.Drop(common::DatasetStateName(held.collection.dataset));
   }
   return common::OkStatus();
@@ -116,9 +119,8 @@ Status SyncCore::AddCopy(const WantedCopy& wanted) {
     if (state.collection != wanted.collection) continue;
     if (state.complete) copy.cursor = state.cursor;
     copy.loading = state.loading;
-    // Initial versions count in the first request of a stream only.
-    const bool offered = opened_ && !entries_.opened() && !ResumeVersion(state).empty();
-    if (opened_) assembler_.Track(state, offered);
+    // Initial versions count in the first request of a stream only, see OfferCopies.
+    if (opened_ && entries_.opened()) assembler_.Track(state, CutAssembler::Offer::kNothing);
   }
   copies_.emplace(wanted.collection, std::move(copy));
   entries_.Want(common::CollectionName(wanted.collection));
@@ -129,8 +131,8 @@ Status SyncCore::AddCopy(const WantedCopy& wanted) {
 void SyncCore::WarnUnsupported(const Wanted& wanted) {
   if (wanted.unsupported != unsupported_) {
     for (const WantedCopy& copy : wanted.unsupported) {
-      log_.Warn("mode not supported yet",
-                {{"dataset", copy.collection.dataset}, {"mode", common::ModeName(copy.mode)}});
+      log_.Error("too many subscriptions, this one is left out",
+                 {{"collection", common::CollectionName(copy.collection)}});
     }
   }
   unsupported_ = wanted.unsupported;
@@ -144,139 +146,6 @@ SyncCore::Copy* SyncCore::FindCopy(std::string_view collection_name) {
   if (!parts || !parts->is_collection) return nullptr;
   const auto it = copies_.find(Collection{parts->dataset, parts->prefix});
   return it == copies_.end() ? nullptr : &it->second;
-}
-
-// --- the stream ---------------------------------------------------------------------------------
-
-void SyncCore::OnConnecting(const std::string& address) {
-  totals_.control_plane = address;
-  status_dirty_ = true;
-}
-
-void SyncCore::OnOpened() {
-  opened_ = true;
-  failed_ = proved_ = node_sent_ = false;
-  status_dirty_ = true;
-  entry_acks_.clear();
-  subscriptions_.OnStreamOpened();
-  states_.OnStreamOpened();
-  entries_.OnStreamOpened();
-  assembler_.Start();
-  if (const Status adopted = AdoptWanted(); !adopted.ok()) return Fail(adopted);
-  for (const CopyState& state : writer_.Copies()) {
-    Copy& copy = copies_.at(state.collection);
-    copy.restart_asked = copy.restart;  // offering no cursor asks for it
-    assembler_.Track(state, !copy.restart && !ResumeVersion(state).empty());
-  }
-  next_probe_ = clock_.Now() + options_.freshness_interval;
-  Flush();
-}
-
-void SyncCore::OnClosed(const Status& why) {
-  if (totals_.connected) {
-    log_.Warn("disconnected", {{"address", totals_.control_plane}, {"reason", why}});
-    ++totals_.reconnects;
-  } else {
-    log_.Warn(reach_limiter_, "control plane not reached",
-              {{"address", totals_.control_plane}, {"reason", why}});
-  }
-  opened_ = false;
-  totals_.connected = false;
-  status_dirty_ = true;
-  entry_acks_.clear();
-  assembler_.Start();
-  for (auto& [collection, copy] : copies_) {
-    if (copy.staged && writer_.DropStaged(collection).ok()) copy.staged = false;
-  }
-  PublishStatus();
-}
-
-void SyncCore::Fail(const Status& status) {
-  totals_.apply_error = std::string(common::Message(status));
-  failed_ = true;
-  status_dirty_ = true;
-  if (const auto held_back = fail_limiter_.Admit()) {
-    log_.Error("applying has stopped, reads go on; will try again",
-               {{"reason", status}, {"held_back", *held_back}});
-  }
-  sink_.Close(status);
-}
-
-void SyncCore::OnResponse(std::shared_ptr<const std::string> bytes) {
-  if (!opened_ || failed_) return;
-  totals_.bytes_in += bytes->size();
-  ++totals_.responses;
-  DeltaResponseView view;
-  if (const Status decoded = common::DecodeDeltaResponse(*bytes, view); !decoded.ok()) {
-    failed_ = true;
-    log_.Error("response cannot be read", {{"reason", decoded}});
-    return sink_.Close(decoded);
-  }
-  if (view.type_url == common::kSubscriptionType) {
-    OnSubscriptions(view);
-  } else if (view.type_url == common::kDatasetStateType) {
-    OnStates(view);
-  } else if (view.type_url == common::kEntryType) {
-    OnEntries(view, bytes);  // not moved: `view` points into it, here as well
-  } else {
-    Respond(view.type_url, {.nonce = std::string(view.nonce), .error = {}});  // never asked for
-  }
-  if (failed_) return;
-  proved_ = true;
-  if (!std::exchange(totals_.connected, true)) {
-    log_.Info("connected", {{"address", totals_.control_plane}, {"server", view.control_plane}});
-  }
-  status_dirty_ = true;
-  Flush();
-}
-
-void SyncCore::Respond(std::string_view type_url, const Ack& ack) {
-  DeltaRequest request;
-  request.type_url = std::string(type_url);
-  request.nonce = ack.nonce;
-  request.error = ack.error;
-  if (ack.error) {
-    ++totals_.nacks;
-    log_.Warn(nack_limiter_, "response rejected",
-              {{"type", type_url}, {"reason", ack.error->message}});
-  }
-  Send(std::move(request));
-}
-
-void SyncCore::Send(DeltaRequest request) {
-  if (!std::exchange(node_sent_, true)) {
-    request.node = common::NodeInfo{.id = options_.service,
-                                    .cluster = options_.service,
-                                    .user_agent = options_.user_agent,
-                                    .instance = options_.instance,
-                                    .features = {std::string(kCursorFeature)}};
-  }
-  sink_.Send(request);
-}
-
-void SyncCore::Flush() {
-  if (!opened_ || failed_) return;
-  const common::MonotonicTime now = clock_.Now();
-  const bool first = !subscriptions_.opened();
-  while (auto request = subscriptions_.Next(now, NoVersion)) {
-    if (first) {
-      for (const auto& [name, resource] : declared_) {
-        request->initial_versions.emplace_back(name, resource.version);
-      }
-    }
-    Send(*std::move(request));
-  }
-  while (auto request = states_.Next(now, NoVersion)) Send(*std::move(request));
-  std::vector<CopyState> held;
-  if (!entries_.opened()) held = writer_.Copies();
-  const auto held_version = [&](const std::string& name) {
-    for (const CopyState& state : held) {
-      if (common::CollectionName(state.collection) != name) continue;
-      return copies_.at(state.collection).restart ? std::string() : ResumeVersion(state);
-    }
-    return std::string();
-  };
-  while (auto request = entries_.Next(now, held_version)) Send(*std::move(request));
 }
 
 // --- subscriptions ------------------------------------------------------------------------------
@@ -297,104 +166,12 @@ void SyncCore::OnSubscriptions(const DeltaResponseView& view) {
                                         std::string(resource.payload)};
   }
   subscriptions_.OnAnswer(common::SubscriptionName(options_.service, "*"));
-  Ack ack{.nonce = std::string(view.nonce), .error = {}};
-  if (!rejected.empty()) ack.error = Invalid(Join(rejected));
   declared_ = std::move(next);
   Status kept = writer_.SetMeta(kMetaDeclared, EncodeDeclared(declared_));
   if (kept.ok()) kept = AdoptWanted();
   if (!kept.ok()) return Fail(kept);
   wanted_known_ = true;
-  Respond(view.type_url, ack);
-}
-
-// --- freshness ----------------------------------------------------------------------------------
-
-void SyncCore::OnStates(const DeltaResponseView& view) {
-  std::vector<std::string> rejected;
-  for (const ResourceView& resource : view.resources) {
-    if (std::string why = OnState(resource); !why.empty()) {
-      rejected.push_back(fmt::format("{}: {}", resource.name, why));
-    }
-  }
-  for (const std::string_view name : view.removed) states_.OnAnswer(name);
-  for (const common::ResourceErrorView& error : view.errors) states_.OnAnswer(error.name);
-  Ack ack{.nonce = std::string(view.nonce), .error = {}};
-  if (!rejected.empty()) ack.error = Invalid(Join(rejected));
-  Respond(view.type_url, ack);
-}
-
-// Empty, or why the resource is rejected.
-std::string SyncCore::OnState(const ResourceView& resource) {
-  const auto dataset = common::ParseDatasetStateName(resource.name);
-  if (!dataset || !states_.wants(resource.name)) return {};
-  const auto head = ParseDatasetState(resource.payload);
-  if (!head.ok()) return std::string(common::Message(head.status()));
-  const std::optional<common::MonotonicTime> asked = states_.asked_at(resource.name);
-  states_.OnAnswer(resource.name);
-  if (asked) board_.control_plane_clock.OnAnswer(*asked, clock_.Now(), head->server_time_ms);
-  std::string rejected;
-  for (auto it = copies_.lower_bound(Collection{*dataset, ""});
-       it != copies_.end() && it->first.dataset == *dataset; ++it) {
-    Copy& copy = it->second;
-    copy.proof.OnAnswer(*head, asked, copy.cursor);
-    if (copy.proof.proven_at()) copy.bridged = false;
-    if (std::string why = CheckDigest(copy); !why.empty()) rejected = std::move(why);
-  }
-  return rejected;
-}
-
-// Compares the digest when the copy stands exactly at the head. Empty: equal, or cannot be
-// compared.
-std::string SyncCore::CheckDigest(Copy& copy) {
-  const Collection& collection = copy.wanted.collection;
-  if (!collection.prefix.empty() || !copy.cursor || copy.restart || copy.loading) return {};
-  if (!copy.proof.ComparableAt(*copy.cursor)) return {};
-  const DatasetHead& head = *copy.proof.head();
-  for (const CopyState& state : writer_.Copies()) {
-    if (state.collection != collection || state.cursor != head.version) continue;
-    if (state.digest == head.digest) {
-      copy.verified_at_ms = clock_.UnixMillis();
-      copy.restart_backoff.Reset();
-      copy.mismatch = false;
-      return {};
-    }
-    std::string why = fmt::format(
-        "digest mismatch at revision {}: the copy has {} ({} entries), the dataset {} ({} entries)",
-        head.version.revision, common::FormatDigest(state.digest), state.entries,
-        common::FormatDigest(head.digest), head.entries);
-    log_.Error("digest mismatch, the copy is loaded again",
-               {{"dataset", collection.dataset}, {"reason", why}});
-    ++totals_.digest_mismatches;
-    copy.mismatch = true;
-    copy.proof.Forget();
-    Restart(copy);
-    return why;
-  }
-  return {};
-}
-
-// Subscribes the collection anew, without a cursor; repeated reloads keep a growing distance.
-void SyncCore::Restart(Copy& copy) {
-  copy.restart = true;
-  status_dirty_ = true;
-  if (!opened_ || copy.restart_asked) return;
-  const common::MonotonicTime now = clock_.Now();
-  if (now < copy.restart_after) return;  // Tick does it
-  copy.restart_after = now + copy.restart_backoff.Next();
-  copy.restart_asked = true;
-  assembler_.AwaitBegin(copy.wanted.collection);
-  entries_.Restart(common::CollectionName(copy.wanted.collection));
-}
-
-void SyncCore::OnFault(const Collection& collection) {
-  const auto it = copies_.find(collection);
-  if (it == copies_.end() || it->second.faulted) return;
-  log_.Error("a checksum failed, the copy is loaded again",
-             {{"collection", common::CollectionName(collection)}});
-  it->second.faulted = true;
-  it->second.proof.Forget();
-  Restart(it->second);
-  Flush();
+  Respond(view.type_url, AckOf(view.nonce, rejected));
 }
 
 }  // namespace agent

@@ -17,17 +17,21 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/cache/agent_status.h"
 #include "agent/cache/cache.h"
 #include "agent/xds/cut.h"
 #include "agent/xds/freshness.h"
+#include "agent/xds/on_demand.h"
+#include "agent/xds/remembered.h"
 #include "agent/xds/request_sink.h"
 #include "agent/xds/subscription.h"
 #include "agent/xds/wanted.h"
 #include "common/backoff.h"
 #include "common/clock.h"
+#include "common/limits.h"
 #include "common/log.h"
 
 namespace agent {
@@ -38,10 +42,13 @@ struct SyncOptions {
   std::string user_agent = "tributary-agent";
   std::vector<common::Subscription> subscribe;  // --subscribe
   std::chrono::milliseconds freshness_interval{1000};
+  std::chrono::milliseconds foreign_quiet = kForeignQuiet;
+  OnDemandLimits on_demand = {};
 };
 
 // Client feature that asks for cursors and markers (docs/protocol.md, "Resume").
 inline constexpr std::string_view kCursorFeature = "tributary.cursor.v1";
+inline constexpr std::string_view kTtlFeature = "xds.config.supports-resource-ttl";
 
 class SyncCore {
  public:
@@ -56,6 +63,8 @@ class SyncCore {
   void OnOpened();
   void OnResponse(std::shared_ptr<const std::string> bytes);
   void OnClosed(const common::Status& why);
+  // Readers ask for entries of on-demand copies; each `done` is called once.
+  void OnAsked(std::vector<DemandQuestion> questions);
   // A reader found a broken entry: the copy is loaded again.
   void OnFault(const common::Collection& collection);
   // Does what time has come for; call again at the returned time or after any other event.
@@ -74,7 +83,10 @@ class SyncCore {
     bool mismatch = false;
     bool staged = false;
     bool loading = false;
-    bool bridged = false;                   // was read through before; see CopyStatus
+    bool bridged = false;                // was read through before; see CopyStatus
+    bool by_name = false;                // mode onDemand
+    common::Version position{};          // head that was known when the sentinel was asked for
+    std::vector<std::string> taken = {};  // rejected keys of which a value waits for its cut
     std::optional<common::Version> cursor;  // of the complete copy
     common::MonotonicTime since{};          // it is here
     common::MonotonicTime loading_since{};
@@ -87,6 +99,16 @@ class SyncCore {
     std::string nonce;
     std::optional<common::ErrorDetail> error;
   };
+  // The server at the other end of this stream.
+  struct Server {
+    common::MonotonicTime opened_at{};
+    bool identified = false;  // it has sent something
+    std::string identifier = {};
+    bool reports_errors = false;  // of resources
+    bool entries_answered = false;
+    std::size_t versions_bytes = 0;  // of entries, in the first request
+  };
+  using InitialVersions = std::vector<std::pair<std::string, std::string>>;
 
   // What to carry.
   common::Status AdoptWanted();
@@ -100,6 +122,7 @@ class SyncCore {
   void OnSubscriptions(const common::DeltaResponseView& view);
   void OnStates(const common::DeltaResponseView& view);
   void OnEntries(const common::DeltaResponseView& view, std::shared_ptr<const std::string> bytes);
+  void AnswerByName(std::string_view name);
   std::string OnState(const common::ResourceView& resource);
   std::string CheckDigest(Copy& copy);
   bool RunSteps(std::vector<CacheStep>& steps);
@@ -109,7 +132,50 @@ class SyncCore {
   void Applied(const CacheStep& step, Copy& copy);
   void Restart(Copy& copy);
 
+  // Who the server is, and what it is told first.
+  bool TakesCursors() const;
+  bool MayOpenEntries() const;
+  InitialVersions OfferCopies();
+  bool OfferVersions(const CopyState& state, InitialVersions& versions);
+  void Identify(std::string_view identifier);
+  void LearnServer();
+  common::Status RecallServer();
+  void ReviewRefusal(const common::Status& why);
+
+  // Entries that were rejected, and those that end by themselves.
+  void AskForRejected();
+  common::Status RecallRejected();
+  common::Status ForgetRejected(const common::Collection& collection);
+  void Remember(const std::vector<std::pair<common::Collection, std::string>>& rejected);
+  void NoteTaken(const CacheStep& step, Copy& copy);
+  void KeepRejected();
+  void RecallExpiries();
+  void ExpireEntries();
+  common::Status Expire(const common::Collection& collection, const std::vector<std::string>& keys);
+
+  // On demand.
+  common::Status AddByName(const WantedCopy& wanted);
+  void DropByName(const common::Collection& collection, const common::Status& why);
+  void WantNames(const CopyState& state, bool with_versions, InitialVersions& versions);
+  void NamesStored(const CacheStep& step, const Copy& copy);
+  void TellHeld(const HeldName& name);
+  void TakeNameErrors(const common::DeltaResponseView& view);
+  void DenyByName(const common::Collection& collection, Denial denial);
+  void ReviewDenied(const std::string& dataset, std::optional<Denial> denial);
+  void AskSentinel(Copy& copy);
+  void SentinelAnswered(std::string_view name);
+  void NameOverdue(const std::string& name);
+  void SweepNames();
+  common::Status ForgetNames(const std::vector<HeldName>& names);
+  void DropNames(const std::vector<HeldName>& names);
+
+  // What was erased must leave the disk, too.
+  void ScheduleErasure();
+  void EraseFromDisk();
+
   // Requests.
+  // An ACK, or, when something was rejected, a NACK that says what and why.
+  static Ack AckOf(std::string_view nonce, const std::vector<std::string>& rejected);
   void Respond(std::string_view type_url, const Ack& ack);
   void ReleaseEntryAcks();
   void Flush();
@@ -135,6 +201,7 @@ class SyncCore {
   common::LogLimiter fail_limiter_;
   common::LogLimiter nack_limiter_;
   common::LogLimiter reach_limiter_;
+  common::LogLimiter overdue_limiter_;
 
   DeltaSubscription subscriptions_;
   DeltaSubscription states_;
@@ -145,6 +212,11 @@ class SyncCore {
   std::vector<WantedCopy> read_through_;
   std::vector<WantedCopy> unsupported_;
   std::map<common::Collection, Copy> copies_;
+  Server server_;
+  std::optional<KnownServer> known_server_;
+  std::size_t versions_bytes_max_ = kInitialVersionsBytesMax;
+  RejectedKeys rejected_;
+  std::multimap<std::int64_t, std::pair<common::Collection, std::string>> expiries_;  // by Unix ms
 
   AgentStatus totals_;
   bool status_dirty_ = true;
@@ -156,6 +228,11 @@ class SyncCore {
   common::MonotonicTime held_since_{};
   common::MonotonicTime next_probe_{};
   common::MonotonicTime next_status_{};
+  std::optional<common::MonotonicTime> erase_at_;
+  OnDemand demand_;
+  bool unreachable_ = false;  // the last try has failed
+  std::uint64_t sweeps_ = 0;
+  common::MonotonicTime next_sweep_{};
 };
 
 }  // namespace agent

@@ -1,6 +1,7 @@
 // SyncFixture: a SyncCore over a real cache in memory, a scripted control plane and a manual clock.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -26,14 +27,20 @@ class SyncFixture : public CacheFixture {
     core_ = std::make_unique<SyncCore>(sync_, clock_, *writer_, board_, server_, log_);
     ASSERT_EQ(core_->Start(), common::OkStatus());
   }
-  // A core with a stream open.
-  void Connect() {
+  // A core with a stream open, on which the server has not yet said anything.
+  void OpenStream() {
     if (core_ == nullptr) MakeCore();
     core_->OnConnecting("cp:1");
     core_->OnOpened();
   }
-  void Lose() {
-    core_->OnClosed(common::Error(common::StatusCode::kUnavailable, "lost"));
+  // A core with a stream open, whose server has answered that it has no subscriptions.
+  void Connect(const std::string& server = "fake") {
+    OpenStream();
+    Respond(ResponseBuilder(common::kSubscriptionType, "hello").From(server));
+    EXPECT_EQ(server_.TakeAnswer(common::kSubscriptionType), "ACK hello");
+  }
+  void Lose(common::StatusCode code = common::StatusCode::kUnavailable) {
+    core_->OnClosed(common::Error(code, "lost"));
     server_.requests.clear();
     server_.closed.reset();
   }
@@ -82,6 +89,15 @@ class SyncFixture : public CacheFixture {
     }
     ADD_FAILURE() << "no status of " << dataset;
     return {};
+  }
+  // The silence after which a foreign server's load is taken for complete.
+  void Quiet() { After(sync_.foreign_quiet + std::chrono::milliseconds(1)); }
+  static std::map<std::string, std::string> Versions(const common::DeltaRequest& request) {
+    std::map<std::string, std::string> versions;
+    for (const auto& [name, version] : request.initial_versions) {
+      versions[name.substr(name.rfind('/') + 1)] = version;
+    }
+    return versions;
   }
   std::string InitialVersion(const common::DeltaRequest& request) {
     return request.initial_versions.empty() ? "" : request.initial_versions.front().second;

@@ -67,6 +67,11 @@ CopyStatus SyncCore::StatusOf(const Copy& copy, const CopyState& state) const {
   status.digest_mismatch = copy.mismatch;
   status.bridged = copy.bridged;
   status.note = copy.note;
+  if (const std::size_t rejected = rejected_.CountOf(status.collection); rejected != 0) {
+    status.note.append(status.note.empty() ? "" : "; ")
+        .append(fmt::format("{} entries were rejected, the copy has their last good values",
+                            rejected));
+  }
   return status;
 }
 
@@ -77,7 +82,7 @@ void SyncCore::AddRemote(const WantedCopy& wanted, CopyPhase phase, AgentStatus&
   copy.consistency = wanted.consistency;
   copy.phase = phase;
   if (phase == CopyPhase::kUnsupported) {
-    copy.note = fmt::format("mode {} is not supported yet", common::ModeName(wanted.mode));
+    copy.note = fmt::format("left out: at most {} collections are carried", common::kCopiesMax);
   }
   status.copies.push_back(std::move(copy));
 }

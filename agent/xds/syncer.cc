@@ -11,6 +11,7 @@ namespace {
 
 constexpr const char* kMethod =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+constexpr std::size_t kAskedMax = 2048;  // batches of questions that wait, well below the next
 constexpr std::size_t kMailboxMax = 4096;  // one message, one end; the rest are faults
 
 }  // namespace
@@ -40,6 +41,21 @@ common::Status Syncer::Start() {
 void Syncer::ReportFault(const common::Collection& collection) {
   // Refused: so many faults wait that this one is among them, or it is shutting down.
   static_cast<void>(mailbox_.Post(collection));
+}
+
+void Syncer::Ask(std::vector<DemandQuestion> questions) {
+  const auto asked = std::make_shared<std::vector<DemandQuestion>>(std::move(questions));
+  if (asked_.fetch_add(1) < kAskedMax && mailbox_.Post(asked)) return;
+  asked_.fetch_sub(1);
+  for (const DemandQuestion& question : *asked) {
+    question.done({.status = common::Error(common::StatusCode::kResourceExhausted,
+                                           "too many reads wait, or the agent stops")});
+  }
+}
+
+void Syncer::Handle(const Asked& asked) {
+  asked_.fetch_sub(1);
+  core_.OnAsked(std::move(*asked));
 }
 
 void Syncer::Run() {

@@ -10,6 +10,7 @@
 #include <grpcpp/security/credentials.h>
 
 #include <chrono>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -39,6 +40,8 @@ class Syncer final : private RequestSink {
 
   // Takes up what was wanted last and starts the thread. A failure of the cache is passed on.
   common::Status Start();
+  // Any thread. Refused questions are answered at once.
+  void Ask(std::vector<DemandQuestion> questions);
   void ReportFault(const common::Collection& collection);
 
  private:
@@ -50,7 +53,9 @@ class Syncer final : private RequestSink {
     std::uint64_t stream = 0;
     common::Status why;
   };
-  using Event = std::variant<Received, Closed, common::Collection>;
+  // Shared, so that a refused one can still be answered.
+  using Asked = std::shared_ptr<std::vector<DemandQuestion>>;
+  using Event = std::variant<Received, Closed, common::Collection, Asked>;
 
   void Send(const common::DeltaRequest& request) override;
   void Close(const common::Status& why) override;
@@ -59,6 +64,7 @@ class Syncer final : private RequestSink {
   void Handle(const Received& received);
   void Handle(const Closed& closed);
   void Handle(const common::Collection& faulted);
+  void Handle(const Asked& asked);
   void Connect();
 
   const SyncerOptions options_;
@@ -67,6 +73,8 @@ class Syncer final : private RequestSink {
   SyncCore core_;
   common::Backoff backoff_;
   common::Mailbox<Event> mailbox_;
+
+  std::atomic<std::size_t> asked_ = 0;  // questions in the mailbox
 
   std::unique_ptr<common::ByteStream> stream_;  // null: waiting for retry_at_
   std::uint64_t stream_id_ = 0;

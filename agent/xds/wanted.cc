@@ -86,7 +86,8 @@ Wanted ReduceWanted(const std::vector<common::Subscription>& subscriptions) {
     };
     if (std::ranges::any_of(wanted.copies, covers)) continue;
     if (std::ranges::any_of(wanted.read_through, covers)) continue;
-    wanted.unsupported.push_back(std::move(copy));
+    const bool fits = wanted.copies.size() + wanted.by_name.size() < common::kCopiesMax;
+    (fits ? wanted.by_name : wanted.unsupported).push_back(std::move(copy));
   }
   return wanted;
 }

@@ -24,10 +24,11 @@ struct WantedCopy {
 };
 
 struct Wanted {
-  std::vector<WantedCopy> copies;  // mode replicate, disjoint, ordered by collection
+  std::vector<WantedCopy> copies;   // mode replicate, disjoint, ordered by collection
+  std::vector<WantedCopy> by_name;  // mode onDemand that nothing else here covers, ordered likewise
   // No copies: the control plane answers. Stricter than a copy that covers the same keys.
   std::vector<WantedCopy> read_through;
-  std::vector<WantedCopy> unsupported;  // other modes that nothing above covers, ordered likewise
+  std::vector<WantedCopy> unsupported;  // of mode onDemand, beyond common::kCopiesMax
   std::vector<common::Collection> beyond_limit;  // left out: more than common::kCopiesMax
   friend bool operator==(const Wanted&, const Wanted&) = default;
 };

@@ -25,13 +25,14 @@ namespace cp {
 class NameQueue {
  public:
   enum class Why {
-    kAsked,    // answer in any case, first
+    kAsked,    // answer in any case
     kChanged,  // answer if it differs from what the client has
   };
-  // Asked before changed, each in order of arrival.
+  // In order of arrival: who asks about any name knows by the answer that what had changed before
+  // the question has been told.
   struct Place {
-    Why why = Why::kChanged;
     std::uint64_t arrival = 0;
+    Why why = Why::kChanged;
     friend auto operator<=>(const Place&, const Place&) = default;
   };
   struct Item {
@@ -51,11 +52,13 @@ class NameQueue {
 
   void Add(const std::string& name, Why why) {
     const auto it = queued_.find(name);
-    if (it != queued_.end()) {
-      if (it->second.why <= why) return;
-      Erase(it);
+    if (it == queued_.end()) {
+      return Insert(Item{.name = name, .place = {.arrival = ++arrivals_, .why = why}});
     }
-    Insert(Item{.name = name, .place = {.why = why, .arrival = ++arrivals_}});
+    if (why == Why::kChanged) return;
+    // A question keeps its own place: what has changed before it comes before its answer.
+    Erase(it);
+    Insert(Item{.name = name, .place = {.arrival = ++arrivals_, .why = why}});
   }
 
   // `name` need not be answered after all.

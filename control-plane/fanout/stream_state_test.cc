@@ -51,7 +51,8 @@ std::vector<std::string> Drain(NameQueue& queue) {
   return names;
 }
 
-TEST(NameQueueTest, AskedComesFirstAndEachNameOnce) {
+// Goal: the answer to a question proves that what had changed before it has been told.
+TEST(NameQueueTest, EachNameOnceAndAQuestionBehindWhatHadChanged) {
   NameQueue queue;
   queue.Add("changed", Why::kChanged);
   queue.Add("both", Why::kChanged);
@@ -60,7 +61,7 @@ TEST(NameQueueTest, AskedComesFirstAndEachNameOnce) {
   queue.Add("asked", Why::kChanged);
   queue.Add("changed", Why::kChanged);
   EXPECT_EQ(queue.size(), 3u);
-  EXPECT_THAT(Drain(queue), ElementsAre("asked", "both", "changed"));
+  EXPECT_THAT(Drain(queue), ElementsAre("changed", "asked", "both"));
   EXPECT_TRUE(queue.empty());
 }
 

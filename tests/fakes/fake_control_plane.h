@@ -61,6 +61,41 @@ class ResponseBuilder {
   ResponseBuilder& Complete(const common::Collection& collection, const common::Version& at) {
     return Marker(collection, common::Marker::Kind::kComplete, at);
   }
+  // Who sends it; "fake" unless said.
+  ResponseBuilder& From(std::string control_plane) {
+    control_plane_ = std::move(control_plane);
+    return *this;
+  }
+  // A resource with a time to live; without content unless `payload` is given.
+  ResponseBuilder& Ttl(std::string_view name, std::string_view version, int seconds,
+                       std::optional<std::string_view> payload = std::nullopt) {
+    std::string resource;
+    common::AppendBytesField(1, version, resource);
+    if (payload) {
+      std::string any;
+      common::AppendBytesField(1, type_, any);
+      common::AppendBytesField(2, *payload, any);
+      common::AppendBytesField(2, any, resource);
+    }
+    common::AppendBytesField(3, name, resource);
+    std::string duration;
+    common::AppendVarintField(1, static_cast<std::uint64_t>(seconds), duration);
+    common::AppendBytesField(6, duration, resource);
+    common::AppendBytesField(2, resource, bytes_);
+    return *this;
+  }
+  // As servers do that are not Tributary's: a version of their own.
+  ResponseBuilder& Foreign(std::string_view dataset, std::string_view key, std::string_view version,
+                           std::string_view value) {
+    return Resource(common::EntryName(dataset, key), version, Payload(value));
+  }
+  static std::string Payload(std::string_view value) {
+    common::EntryView entry;
+    entry.value = value;
+    std::string payload;
+    common::AppendEntryPayload(entry, payload);
+    return payload;
+  }
   // A resource without content.
   ResponseBuilder& Bare(std::string_view name, std::string_view version) {
     std::string resource;
@@ -101,13 +136,14 @@ class ResponseBuilder {
   }
   std::shared_ptr<const std::string> Bytes() const {
     std::string all = bytes_;
-    common::AppendResponseTrailer(type_, "", nonce_, "fake", all);
+    common::AppendResponseTrailer(type_, "", nonce_, control_plane_, all);
     return std::make_shared<const std::string>(std::move(all));
   }
 
  private:
   const std::string type_;
   const std::string nonce_;
+  std::string control_plane_ = "fake";
   std::string bytes_;
 };
 
