@@ -23,6 +23,7 @@
 #include "common/digest.h"
 #include "common/entry.h"
 #include "common/lmdb.h"
+#include "common/buckets.h"
 #include "common/names.h"
 #include "common/status.h"
 #include "common/version.h"
@@ -42,8 +43,9 @@ enum class Denial { kNone, kNoDataset, kNoPermission };
 struct CopyState {
   common::Collection collection;
   bool complete = false;  // a generation can be read
-  bool loading = false;   // another generation is being filled
-  bool by_name = false;   // holds single keys only, see Writer::Add
+  bool loading = false;    // another generation is being filled
+  bool repairing = false;  // … by BeginRepair
+  bool by_name = false;    // holds single keys only, see Writer::Add
   Denial denial = Denial::kNone;
   common::Version cursor;                     // of the readable generation
   std::optional<common::Cursor> load_cursor;  // how far the load has come
@@ -112,6 +114,15 @@ class Writer {
   // themselves. RESOURCE_EXHAUSTED: no room for both files; nothing has changed.
   common::Status FinishErasure();
 
+  // What the readable generation holds, by buckets. FAILED_PRECONDITION: there is none.
+  common::StatusOr<common::BucketDigests> Buckets(const common::Collection& collection,
+                                                  std::size_t count) const;
+  // Starts a new generation as BeginLoad does, with all entries of the readable one whose buckets
+  // are not in `resent`. It cannot be continued after an interruption: DropLoad.
+  common::Status BeginRepair(const common::Collection& collection, const common::Version& at,
+                             const common::BucketSet& resent);
+  // Ends the filling of a generation; the readable one stays.
+  common::Status DropLoad(const common::Collection& collection);
   // Starts filling a new generation at `at`; an unfinished one and what was staged are dropped. A
   // denial is lifted.
   common::Status BeginLoad(const common::Collection& collection, const common::Version& at);

@@ -45,6 +45,7 @@ enum CopyField : std::uint32_t {
   kLoading = 5,
   kStaged = 6,
   kByName = 7,
+  kRepairs = 8,
 };
 // Fields of a generation.
 enum GenerationField : std::uint32_t {
@@ -156,6 +157,9 @@ bool ParseCopyField(const common::WireReader& in, CopyRecord& record) {
       return in.is_varint();
     case kByName:
       record.by_name = in.varint() != 0;
+      return in.is_varint();
+    case kRepairs:
+      record.repairs = in.varint() != 0;
       return in.is_varint();
     default:
       return true;
@@ -284,6 +288,7 @@ std::string EncodeCopyRecord(const CopyRecord& record) {
   if (record.loading) common::AppendBytesField(kLoading, EncodeGeneration(*record.loading), out);
   common::AppendVarintField(kStaged, record.staged, out);
   if (record.by_name) common::AppendVarintField(kByName, 1, out);
+  if (record.repairs) common::AppendVarintField(kRepairs, 1, out);
   Store<std::uint64_t>(XXH3_64bits(out.data() + kCopyCheckBytes, out.size() - kCopyCheckBytes),
                        out.data());
   return out;
@@ -312,6 +317,7 @@ CopyState StateOf(const CopyRecord& record) {
   state.loading = record.loading.has_value();
   state.denial = record.denial;
   state.by_name = record.by_name;
+  state.repairing = record.repairs;
   if (record.ready) {
     state.cursor = record.ready->at;
     state.entries = record.ready->entries;

@@ -92,6 +92,7 @@ struct CopyRecord {
   std::uint32_t id = 0;  // the key; not part of the bytes
   common::Collection collection;
   bool by_name = false;
+  bool repairs = false;  // `loading` was begun with entries of `ready`
   Denial denial = Denial::kNone;
   std::optional<Generation> ready;
   std::optional<Generation> loading;

@@ -139,6 +139,23 @@ StatusOr<std::optional<Generation>> Writer::Impl::NewGeneration() {
   return std::optional(generation);
 }
 
+Status Writer::Impl::NewLoad(const Collection& collection, const common::Version& at,
+                             bool repairs) {
+  ASSIGN_OR_RETURN(const std::uint32_t slot, FreeSlot());
+  const auto begin = [&](WriteTxn& txn, CopyRecord& record) -> Status {
+    RETURN_IF_ERROR(Drop(txn, record.loading));
+    RETURN_IF_ERROR(DropStaged(txn, record));
+    record.denial = Denial::kNone;
+    record.repairs = repairs;
+    Generation& loading = record.loading.emplace();
+    loading.slot = slot;
+    loading.serial = layout + 1;
+    loading.at = at;
+    return OkStatus();
+  };
+  return Transact(collection, Kind::kLayout, begin);
+}
+
 Status Writer::Impl::Drop(WriteTxn& txn, std::optional<Generation>& generation) {
   if (!generation) return OkStatus();
   RETURN_IF_ERROR(txn.Clear(environment->slots.Dbi(generation->slot)));
@@ -155,6 +172,7 @@ Status Writer::Impl::DropStaged(WriteTxn& txn, CopyRecord& record) {
 }
 
 Status Writer::Impl::Erase(WriteTxn& txn, CopyRecord& record) {
+  record.repairs = false;
   RETURN_IF_ERROR(Drop(txn, record.ready));
   RETURN_IF_ERROR(Drop(txn, record.loading));
   return DropStaged(txn, record);
@@ -301,18 +319,7 @@ Status Writer::Deny(const Collection& collection, Denial denial) {
 }
 
 Status Writer::BeginLoad(const Collection& collection, const common::Version& at) {
-  ASSIGN_OR_RETURN(const std::uint32_t slot, impl_->FreeSlot());
-  return impl_->Transact(collection, Impl::Kind::kLayout,
-                         [&](WriteTxn& txn, CopyRecord& record) -> Status {
-                           RETURN_IF_ERROR(impl_->Drop(txn, record.loading));
-                           RETURN_IF_ERROR(impl_->DropStaged(txn, record));
-                           record.denial = Denial::kNone;
-                           Generation& loading = record.loading.emplace();
-                           loading.slot = slot;
-                           loading.serial = impl_->layout + 1;
-                           loading.at = at;
-                           return OkStatus();
-                         });
+  return impl_->NewLoad(collection, at, false);
 }
 
 Status Writer::Load(const Collection& collection, std::span<const Change> changes) {
@@ -359,6 +366,7 @@ Status Writer::Apply(const Collection& collection, std::span<const Change> chang
     if (!swaps) return OkStatus();
     RETURN_IF_ERROR(impl_->Drop(txn, record.ready));
     record.ready = std::exchange(record.loading, std::nullopt);
+    record.repairs = false;
     return OkStatus();
   };
   const auto kind = swaps ? Impl::Kind::kLayout : Impl::Kind::kEntries;

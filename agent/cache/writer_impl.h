@@ -61,6 +61,8 @@ struct Writer::Impl {
   common::Status NoteErasure(common::lmdb::WriteTxn& txn, const CopyRecord& record);
   void ForgetFaults(const CopyRecord& before, const CopyRecord& after);
 
+  common::Status NewLoad(const common::Collection& collection, const common::Version& at,
+                         bool repairs);
   common::StatusOr<std::uint32_t> FreeSlot();
   common::StatusOr<std::optional<Generation>> NewGeneration();
   common::Status Drop(common::lmdb::WriteTxn& txn, std::optional<Generation>& generation);

@@ -174,7 +174,8 @@ bool CutAssembler::IsWanted(const Place& place) const {
 
 void CutAssembler::TakeResource(const ResourceView& resource, AssemblyOutcome& out) {
   const Place place = Locate(resource.name);
-  if (place.track == nullptr || !IsWanted(place)) return;  // not asked for, or no longer: ignored
+  if (place.track == nullptr) return TakeRun(resource, out);
+  if (!IsWanted(place)) return;  // not asked for, or no longer: ignored
   place.track->touched = true;
   if (place.marker) {
     TakeMarker(*place.track, resource, out);
@@ -184,6 +185,7 @@ void CutAssembler::TakeResource(const ResourceView& resource, AssemblyOutcome& o
 }
 
 void CutAssembler::TakeMarker(Track_& track, const ResourceView& resource, AssemblyOutcome& out) {
+  if (TakeRepair(track, resource, out)) return;
   const std::optional<common::Marker> marker = common::ParseMarker(resource.version);
   if (!marker) return Reject(resource.name, "not a marker that this agent knows", out);
   server_ = Server::kMarkers;
@@ -199,6 +201,7 @@ void CutAssembler::TakeMarker(Track_& track, const ResourceView& resource, Assem
   begin.version = marker->at;
   out.steps.push_back(std::move(begin));
   track.phase = Track_::Phase::kLoading;
+  track.buckets = 0;
   track.rejected.clear();
   track.complete.reset();
 }
@@ -304,6 +307,7 @@ void CutAssembler::Finish(const DeltaResponseView& view, AssemblyOutcome& out) {
 }
 
 void CutAssembler::FinishTrack(Track_& track, std::vector<CacheStep>& steps) {
+  if (track.repair) BeginRepair(track, steps);
   if (track.phase == Track_::Phase::kByName) {
     if (!track.held.changes.empty()) steps.push_back(Step(track, Kind::kApplyNames, true));
     return;

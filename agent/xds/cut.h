@@ -33,6 +33,7 @@
 #include "agent/xds/sync_limits.h"
 #include "agent/xds/ttl.h"
 #include "common/clock.h"
+#include "common/buckets.h"
 #include "common/delta_codec.h"
 #include "common/limits.h"
 
@@ -63,7 +64,8 @@ struct CacheStep {
   enum class Kind {
     kAllow,      // Writer::Deny(kNone)
     kDeny,       // Writer::Deny(denial)
-    kBeginLoad,  // at `version`
+    kBeginLoad,    // at `version`
+    kBeginRepair,  // at `version`, with what is not in the buckets `resent`
     kLoad,
     kStage,
     kDropStaged,
@@ -77,6 +79,7 @@ struct CacheStep {
   common::Version version;
   Denial denial = Denial::kNone;
   std::vector<std::string> keys = {};
+  std::optional<common::BucketSet> resent = {};
 };
 
 // An entry that ends by itself (resource ttl).
@@ -93,6 +96,9 @@ struct AssemblyOutcome {
   std::vector<std::pair<common::Collection, std::string>> rejected_keys;  // their keys
   std::vector<common::Collection> answered;  // collections that the server spoke about
   std::vector<EntryExpiry> expiries;
+  // The server asks for digests of so many buckets.
+  std::vector<std::pair<common::Collection, std::size_t>> questions;
+  std::vector<common::Collection> unrepaired;  // to be loaded whole: the repair cannot be done
 };
 
 // What the error of a collection or dataset means; absent: it will pass.
@@ -138,6 +144,10 @@ class CutAssembler {
   static constexpr std::size_t kLoadBytes = 4 * common::kMiB;
 
  private:
+  struct Repair {
+    common::Version at;
+    common::BucketSet resent;
+  };
   struct Track_ {
     enum class Phase { kAwaitBegin, kLoading, kForeignLoad, kLive, kByName };
     common::Collection collection;
@@ -154,6 +164,8 @@ class CutAssembler {
     common::MonotonicTime touched_at{};
     std::vector<std::string> rejected;  // keys, by this load
     std::optional<common::Version> complete;  // marker of this response
+    std::size_t buckets = 0;                  // that were asked about
+    std::optional<Repair> repair = {};        // of this response
     ChangeBatch held;
   };
   struct Place {
@@ -174,6 +186,11 @@ class CutAssembler {
                       AssemblyOutcome& out);
   std::int64_t Expiry(const Place& place, const common::ResourceView& resource,
                       AssemblyOutcome& out) const;
+  bool TakeRepair(Track_& track, const common::ResourceView& resource, AssemblyOutcome& out);
+  void TakeQuestion(Track_& track, std::size_t buckets, AssemblyOutcome& out);
+  void TakeRun(const common::ResourceView& resource, AssemblyOutcome& out);
+  void GiveUpRepair(Track_& track, std::string why, AssemblyOutcome& out);
+  void BeginRepair(Track_& track, std::vector<CacheStep>& steps);
   void TakeMarker(Track_& track, const common::ResourceView& resource, AssemblyOutcome& out);
   void TakeRemoval(const common::DeltaResponseView& view, std::string_view name,
                    AssemblyOutcome& out);

@@ -33,6 +33,7 @@ void SyncCore::OnEntries(const common::DeltaResponseView& view,
   AssemblyOutcome outcome = assembler_.OnResponse(view, bytes, moment);
   std::vector<std::string> rejected = std::move(outcome.rejected);
   if (!outcome.refused.empty()) rejected.insert(rejected.begin(), outcome.refused);
+  for (const Collection& collection : outcome.unrepaired) Restart(copies_.at(collection));
   for (const Collection& collection : outcome.answered) {
     entries_.OnAnswer(common::CollectionName(collection));
     if (const auto it = copies_.find(collection); it != copies_.end()) it->second.note.clear();
@@ -51,6 +52,7 @@ void SyncCore::OnEntries(const common::DeltaResponseView& view,
     demand_.Fail({collection, key}, common::Error(common::StatusCode::kUnavailable,
                                                   "what the control plane sent was rejected"));
   }
+  for (const auto& [collection, buckets] : outcome.questions) AnswerQuestion(collection, buckets);
   LearnServer();
   if (!failed_) ReleaseEntryAcks();
 }
@@ -105,6 +107,8 @@ Status SyncCore::WriteStep(CacheStep& step) {
       return writer_.Deny(step.collection, step.denial);
     case Kind::kBeginLoad:
       return writer_.BeginLoad(step.collection, step.version);
+    case Kind::kBeginRepair:
+      return writer_.BeginRepair(step.collection, step.version, *step.resent);
     case Kind::kLoad:
       return writer_.Load(step.collection, step.batch.changes);
     case Kind::kStage:
@@ -138,6 +142,12 @@ void SyncCore::StepDone(const CacheStep& step, Copy& copy) {
           copy.loading = false;
       ScheduleErasure();
       return;
+    case Kind::kBeginRepair:
+      log_.Info("copy is repaired by digests",
+                {{"collection", common::CollectionName(step.collection)},
+                 {"buckets", step.resent->count()},
+                 {"sent_anew", step.resent->size()}});
+      [[fallthrough]];
     case Kind::kBeginLoad:
       copy.restart = copy.restart_asked = false;
       copy.loading = true;

@@ -109,6 +109,10 @@ class SyncCore {
     std::size_t versions_bytes = 0;  // of entries, in the first request
   };
   using InitialVersions = std::vector<std::pair<std::string, std::string>>;
+  struct BucketAnswer {
+    std::string name;  // of the collection
+    InitialVersions digests;
+  };
 
   // What to carry.
   common::Status AdoptWanted();
@@ -131,6 +135,11 @@ class SyncCore {
   void StepDone(const CacheStep& step, Copy& copy);
   void Applied(const CacheStep& step, Copy& copy);
   void Restart(Copy& copy);
+
+  // Repair by digests.
+  void AnswerQuestion(const common::Collection& collection, std::size_t buckets);
+  void SendBucketAnswers();
+  common::Status DropRepairs();
 
   // Who the server is, and what it is told first.
   bool TakesCursors() const;
@@ -215,6 +224,7 @@ class SyncCore {
   Server server_;
   std::optional<KnownServer> known_server_;
   std::size_t versions_bytes_max_ = kInitialVersionsBytesMax;
+  std::vector<BucketAnswer> bucket_answers_;  // to be sent
   RejectedKeys rejected_;
   std::multimap<std::int64_t, std::pair<common::Collection, std::string>> expiries_;  // by Unix ms
 

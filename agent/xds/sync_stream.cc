@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "agent/xds/sync_core.h"
+#include "common/buckets.h"
 #include "common/limits.h"
 
 namespace agent {
@@ -42,6 +43,8 @@ void SyncCore::OnOpened() {
   for (const auto& [collection, keys] : rejected_.all()) {
     for (const std::string& key : keys) entries_.Drop(common::EntryName(collection.dataset, key));
   }
+  bucket_answers_.clear();
+  if (const Status dropped = DropRepairs(); !dropped.ok()) return Fail(dropped);
   if (const Status adopted = AdoptWanted(); !adopted.ok()) return Fail(adopted);
   next_probe_ = clock_.Now() + options_.freshness_interval;
   Flush();
@@ -261,7 +264,9 @@ void SyncCore::Send(DeltaRequest request) {
                          .cluster = options_.service,
                          .user_agent = options_.user_agent,
                          .instance = options_.instance,
-                         .features = {std::string(kCursorFeature), std::string(kTtlFeature)}};
+                         .features = {std::string(kCursorFeature),
+                                      std::string(common::kBucketsFeature),
+                                      std::string(kTtlFeature)}};
   }
   sink_.Send(request);
 }
@@ -286,6 +291,7 @@ void SyncCore::Flush() {
     request->initial_versions = std::exchange(offered, {});
     Send(*std::move(request));
   }
+  SendBucketAnswers();
 }
 
 }  // namespace agent
