@@ -114,6 +114,12 @@ void AddTotals(const AgentStatus& status, std::vector<MetricFamily>& out) {
   count("applied_entries", "Entries written to the cache", status.entries_applied);
   count("digest_mismatches", "Copies found different from their dataset", status.digest_mismatches);
   count("checksum_faults", "Copies found broken on the disk", status.checksum_faults);
+  count("repairs", "Copies repaired by digests", status.repairs);
+  count("on_demand_dropped", "Keys that on-demand copies have dropped", status.on_demand_dropped);
+  out.push_back(Single("tributary_agent_on_demand_keys", "Keys held by on-demand copies",
+                       Type::kGauge, static_cast<double>(status.on_demand_names)));
+  out.push_back(Single("tributary_agent_on_demand_bytes", "Keys and values held by those copies",
+                       Type::kGauge, static_cast<double>(status.on_demand_bytes)));
   out.push_back(Single("tributary_agent_apply_seconds_total", "Time spent writing to the cache",
                        Type::kCounter, status.apply_seconds));
   out.push_back(Single("tributary_agent_connected", "1 while the control plane answers",

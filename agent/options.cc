@@ -153,8 +153,7 @@ std::vector<common::Option> OptionTable(AgentOptions& o) {
       {"Data", "on-demand-idle", &o.on_demand_idle, "DURATION",
        "On-demand copies: a key that nobody has read for so long is dropped"},
       {"Data", "on-demand-absence", &o.on_demand_absence, "DURATION",
-       "On-demand copies: how long it is held that a key does not exist; if it appears, that is "
-       "known at once"},
+       "On-demand copies: how long it is held that a key does not exist; it may appear before"},
       {"Data", "publish-timeout", &o.publish_timeout, "DURATION",
        "How long a write waits for the control plane"},
       {"Serving", "socket", &o.socket, "PATH", "The Unix socket for Redis clients"},

@@ -7,7 +7,7 @@ namespace agent {
 namespace {
 
 ReadAnswer ToReadAnswer(DemandAnswer answer) {
-  ReadAnswer out{.status = std::move(answer.status), .as_of = answer.as_of};
+  ReadAnswer out{.status = std::move(answer.status), .as_of = answer.as_of, .shared = true};
   for (DemandEntry& entry : answer.entries) {
     if (entry.found) out.epoch = entry.version.epoch;
     out.entries.push_back({.key = std::move(entry.key),

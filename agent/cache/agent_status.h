@@ -66,6 +66,10 @@ struct AgentStatus {
   std::uint64_t entries_applied = 0;
   std::uint64_t digest_mismatches = 0;
   std::uint64_t checksum_faults = 0;
+  std::uint64_t repairs = 0;            // by digests, begun
+  std::uint64_t on_demand_names = 0;    // keys held by on-demand copies, absences included
+  std::uint64_t on_demand_bytes = 0;
+  std::uint64_t on_demand_dropped = 0;  // keys dropped: idle, or no room
   double apply_seconds = 0;        // sum over applies
   std::string apply_error;         // why applying has stopped (disk full …); empty: it has not
   std::vector<CopyStatus> copies;  // ordered by collection; of equals, the one that counts is last

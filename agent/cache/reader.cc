@@ -109,7 +109,11 @@ Coverage Reader::Impl::CoverageOf(const Copy* copy) const {
 
 Coverage Reader::Impl::HoldingOf(const Copy& copy, std::string_view key) {
   environment->sketch->Touch(AccessSketch::Hash(copy.collection.dataset, key));
-  if (feed && FindByIndex(PlaceHash(copy.serial, key), key)) return Coverage::kReadable;
+  if (feed) {
+    held_hash = PlaceHash(copy.serial, key);
+    held = FindByIndex(held_hash, key);
+    if (held) return Coverage::kReadable;
+  }
   const auto bytes = txn->Get(copy.dbi, key);
   return bytes.ok() && !bytes->has_value() ? Coverage::kNotHeld : Coverage::kReadable;
 }
@@ -220,6 +224,7 @@ Status Reader::Refresh() {
 }
 
 void Reader::Release() {
+  impl_->held.reset();
   if (std::exchange(impl_->active, false)) impl_->txn->Reset();
 }
 
@@ -238,6 +243,10 @@ StatusOr<std::optional<Found>> Reader::Get(std::string_view dataset, std::string
   if (key.empty() || key.size() > common::kKeyBytesMax) return std::optional<Found>();
   if (!impl_->feed) return impl_->FindInTree(*copy, 0, key);
   const std::uint64_t hash = PlaceHash(copy->serial, key);
+  if (copy->by_name) {
+    const std::optional<Found> held = std::exchange(impl_->held, std::nullopt);
+    if (held && impl_->held_hash == hash) return held;
+  }
   if (auto found = impl_->FindByIndex(hash, key)) return found;
   return impl_->FindInTree(*copy, hash, key);
 }

@@ -67,6 +67,10 @@ struct Reader::Impl {
   IndexStats stats = {};
   std::array<char, kPlacedRecordBytesMax> copied = {};  // the record found by the index last
 
+  // What HoldingOf has found by the index and the Get that follows need not find again.
+  std::optional<Found> held = {};
+  std::uint64_t held_hash = 0;
+
   // To the environment in use; the old one is let go of.
   common::Status Move();
   common::Status LoadTable();

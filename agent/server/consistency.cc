@@ -51,6 +51,7 @@ bool AllPlain(const AgentStatus& status) {
 }
 
 Reach ReachOf(const common::Version& cursor, const Token& token) {
+  if (cursor.epoch == 0) return Reach::kNotYet;  // an on-demand copy that was never proven
   if (token.epoch != 0 && token.epoch != cursor.epoch) return Reach::kOtherEpoch;
   return cursor.revision >= token.revision ? Reach::kThere : Reach::kNotYet;
 }

@@ -76,7 +76,12 @@ KeyRead LookUp(Session& session, const Reader& reader, const KeyRef& ref,
                std::string_view client_key, bool name_key) {
   const Coverage coverage = reader.CoverageOf(ref.dataset, ref.key);
   if (coverage == Coverage::kNotHeld) {
-    return Lacking(session, ReadQuestion::Kind::kOnDemand, ref);
+    Services& services = session.services();
+    const bool committed =
+        session.need().min_rev ||
+        services.recent_writes.Has(ref.dataset, ref.key, services.clock.Now());
+    return Lacking(session,
+                   committed ? ReadQuestion::Kind::kStrong : ReadQuestion::Kind::kOnDemand, ref);
   }
   if (coverage != Coverage::kReadable) {
     return Failed(session, ResultOf(coverage), Explain(session, reader, coverage, ref), client_key,
@@ -112,6 +117,20 @@ KeyRead FromRemote(Session& session, const RemoteRead& got, std::string_view cli
   session.Count(read.found ? ReadResult::kRemoteHit : ReadResult::kRemoteMiss);
   session.NoteRead(client_key, /*remote=*/true);
   return read;
+}
+
+// An answer that was on its way already may be older than the bound.
+std::optional<KeyRead> TooOld(Session& session, const RemoteRead& got, const KeyRef& ref,
+                              std::string_view client_key, bool name_key) {
+  if (!got.shared) return std::nullopt;
+  const CopyStatus* copy = session.services().snapshot.status().Covering(ref.dataset, ref.key);
+  if (copy == nullptr) return std::nullopt;
+  CopyStatus answered = *copy;
+  answered.proven_at = got.as_of;
+  const Verdict verdict = Judge(&answered, session.need(), session.services().clock.Now());
+  if (verdict.path != ReadPath::kStale) return std::nullopt;
+  return Failed(session, ReadResult::kStale, StaleError(ref.dataset, verdict.age, verdict.bound),
+                client_key, name_key);
 }
 
 // Whether the copy has what the read's token stands for; else the error, or what is lacking.
@@ -196,7 +215,10 @@ KeyRead ReadKey(Session& session, const Reader& reader, std::string_view client_
     return Failed(session, ReadResult::kError, std::move(error), client_key, name_key);
   }
   if (session.plain()) return LookUp(session, reader, *ref, client_key, name_key);
-  if (const RemoteRead* got = session.Got(client_key)) return FromRemote(session, *got, client_key);
+  if (const RemoteRead* got = session.Got(client_key)) {
+    if (auto old = TooOld(session, *got, *ref, client_key, name_key)) return *std::move(old);
+    return FromRemote(session, *got, client_key);
+  }
   return Weigh(session, reader, *ref, client_key, name_key);
 }
 

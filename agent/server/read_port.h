@@ -37,6 +37,7 @@ struct ReadAnswer {
   common::Epoch epoch = 0;
   // What is told was true at this moment or later: when the question was sent.
   common::MonotonicTime as_of = {};
+  bool shared = false;  // with earlier questions: `as_of` may lie before this one
 };
 
 struct ReadQuestion {

@@ -20,6 +20,7 @@
 #include "agent/server/command_table.h"
 #include "agent/server/consistency.h"
 #include "agent/server/read_port.h"
+#include "agent/server/recent_writes.h"
 #include "agent/server/scan_cursors.h"
 #include "agent/server/server_stats.h"
 #include "agent/server/subscriptions.h"
@@ -125,6 +126,7 @@ struct Services {
   std::chrono::milliseconds write_visible_max{3000};  // see Session::OnOutcome
   CommandTable commands = {};
   CommandBatch batch = {};  // of the session that handles its input
+  RecentWrites recent_writes = {};
   ScanCursors cursors = ScanCursors(common::kScanCursorsMax);
   ServerStats stats = {};
   std::mt19937_64 random{std::random_device()()};   // for RANDOMKEY

@@ -68,6 +68,7 @@ struct RemoteRead {
   RemoteEntry entry;
   common::Epoch epoch = 0;
   common::MonotonicTime as_of;
+  bool shared = false;  // as in ReadAnswer
 };
 using RemoteReads = std::map<std::string, RemoteRead, std::less<>>;  // by key as clients name it
 

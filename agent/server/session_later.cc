@@ -35,7 +35,10 @@ std::vector<WaitTarget> Session::CopiesOf(const std::vector<SocketWrite>& writes
     const bool whole = copy->mode == common::Mode::kReplicate;
     if (whole && std::find(seen.begin(), seen.end(), copy) != seen.end()) continue;
     seen.push_back(copy);
-    targets.push_back({.dataset = write.dataset, .key = write.key, .token = {}});
+    targets.push_back({.dataset = write.dataset,
+                       .key = write.key,
+                       .token = {},
+                       .on_demand = copy->mode == common::Mode::kOnDemand});
   }
   return targets;
 }
@@ -49,7 +52,11 @@ void Session::OnOutcome(std::uint64_t ticket, WriteOutcome outcome) {
   }
   const bool durable = write.outcome.status.ok() && write.outcome.version.revision != 0;
   if (!durable) write.visible_in.clear();
-  for (WaitTarget& target : write.visible_in) target.token = write.outcome.version;
+  for (WaitTarget& target : write.visible_in) {
+    target.token = write.outcome.version;
+    if (!target.on_demand) continue;
+    services_.recent_writes.Note(target.dataset, target.key, services_.clock.Now());
+  }
   std::erase_if(write.visible_in,
                 [this](const WaitTarget& target) { return services_.snapshot.Reached(target); });
   if (write.visible_in.empty()) return SettleWrite(ticket);
@@ -150,7 +157,8 @@ void Session::OnAnswer(std::uint64_t ticket, const std::string& dataset, ReadAns
   for (RemoteEntry& entry : answer.entries) {
     std::string key = dataset + "/" + entry.key;
     read.got.insert_or_assign(std::move(key),
-                              RemoteRead{std::move(entry), answer.epoch, answer.as_of});
+                              RemoteRead{std::move(entry), answer.epoch, answer.as_of,
+                                         answer.shared});
   }
   if (read.asked == 0) RunAgain(ticket);
 }

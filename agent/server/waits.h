@@ -26,6 +26,7 @@ struct WaitTarget {
   std::string key;  // names the copy: the one that covers it
   Token token = {};
   bool until_readable = false;  // wait also while the copy cannot be read
+  bool on_demand = false;       // of a copy that holds single keys
 };
 
 class Waits {

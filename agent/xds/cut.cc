@@ -142,7 +142,10 @@ CutAssembler::Place CutAssembler::Locate(std::string_view name) {
     const bool plain = !segment.empty() && segment[0] != '*' &&
                        segment.find_first_of("%/") == std::string_view::npos &&
                        segment.size() <= common::kKeyBytesMax;
-    if (plain && last_->collection.Covers(segment)) return {.track = last_, .key = segment};
+    const bool alone = last_->phase != Track_::Phase::kByName || tracks_.size() == 1;
+    if (plain && alone && last_->collection.Covers(segment)) {
+      return {.track = last_, .key = segment};
+    }
   }
   const std::optional<common::EntryNameParts> parts = common::ParseEntryName(name);
   if (!parts) return {};
@@ -158,13 +161,16 @@ CutAssembler::Place CutAssembler::Locate(std::string_view name) {
   return {.track = track, .key = decoded_};
 }
 
-// Collections are disjoint: the greatest prefix not above the key is the only candidate.
+// The most specific one. Copies of one kind are disjoint, so it is the first or the second that is
+// looked at, unless a copy by name encloses many others.
 CutAssembler::Track_* CutAssembler::Covering(const std::string& dataset, std::string_view key) {
   auto it = tracks_.upper_bound(common::Collection{dataset, std::string(key)});
-  if (it == tracks_.begin()) return nullptr;
-  --it;
-  if (it->first.dataset != dataset || !it->first.Covers(key)) return nullptr;
-  return &it->second;
+  while (it != tracks_.begin()) {
+    --it;
+    if (it->first.dataset != dataset) return nullptr;
+    if (it->first.Covers(key)) return &it->second;
+  }
+  return nullptr;
 }
 
 bool CutAssembler::IsWanted(const Place& place) const {

@@ -54,10 +54,12 @@ void OnDemand::Erase(const HeldName& held) {
 
 std::optional<Collection> OnDemand::CopyOf(std::string_view dataset, std::string_view key) const {
   auto it = copies_.upper_bound(Collection{std::string(dataset), std::string(key)});
-  if (it == copies_.begin()) return std::nullopt;
-  --it;
-  if (it->first.dataset != dataset || !it->first.Covers(key)) return std::nullopt;
-  return it->first;
+  while (it != copies_.begin()) {
+    --it;
+    if (it->first.dataset != dataset) return std::nullopt;
+    if (it->first.Covers(key)) return it->first;
+  }
+  return std::nullopt;
 }
 
 std::vector<HeldName> OnDemand::DropCopy(const Collection& collection, const Status& why) {

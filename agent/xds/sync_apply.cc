@@ -143,6 +143,7 @@ void SyncCore::StepDone(const CacheStep& step, Copy& copy) {
       ScheduleErasure();
       return;
     case Kind::kBeginRepair:
+      ++totals_.repairs;
       log_.Info("copy is repaired by digests",
                 {{"collection", common::CollectionName(step.collection)},
                  {"buckets", step.resent->count()},

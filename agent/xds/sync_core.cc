@@ -63,7 +63,7 @@ Status SyncCore::AdoptWanted() {
     if (parsed.ok()) all.push_back(*std::move(parsed));
   }
   const Wanted wanted = ReduceWanted(all);
-  ReadThrough(wanted.read_through);
+  ReadThrough(Bridges(wanted));
   RETURN_IF_ERROR(RemoveUnwanted(wanted));
   for (const WantedCopy& copy : wanted.copies) RETURN_IF_ERROR(AddCopy(copy));
   for (const WantedCopy& copy : wanted.by_name) RETURN_IF_ERROR(AddByName(copy));

@@ -118,6 +118,7 @@ class SyncCore {
   common::Status AdoptWanted();
   common::Status RemoveUnwanted(const Wanted& wanted);
   common::Status AddCopy(const WantedCopy& wanted);
+  std::vector<WantedCopy> Bridges(const Wanted& wanted) const;
   void ReadThrough(const std::vector<WantedCopy>& wanted);
   bool IsReadThrough(const common::Collection& collection) const;
   void WarnUnsupported(const Wanted& wanted);

@@ -9,7 +9,31 @@
 
 namespace agent {
 
+using common::Collection;
 using common::ConsistencyLevel;
+
+// What the control plane answers for: by its mode, or until a copy of another kind has taken the
+// place of the one that is there.
+std::vector<WantedCopy> SyncCore::Bridges(const Wanted& wanted) const {
+  std::vector<WantedCopy> bridges = wanted.read_through;
+  const std::vector<CopyState> held = writer_.Copies();
+  const auto add = [&](const std::vector<WantedCopy>& copies, bool by_name) {
+    for (const WantedCopy& copy : copies) {
+      const Collection& collection = copy.collection;
+      const auto known = copies_.find(collection);
+      if (known != copies_.end() && known->second.by_name == by_name) continue;
+      const bool replaces = std::ranges::any_of(held, [&](const CopyState& old) {
+        return old.by_name != by_name && old.collection.dataset == collection.dataset &&
+               (old.collection.Covers(collection.prefix) ||
+                collection.Covers(old.collection.prefix));
+      });
+      if (replaces) bridges.push_back(copy);
+    }
+  };
+  add(wanted.copies, false);
+  add(wanted.by_name, true);
+  return bridges;
+}
 
 // Readers learn that the control plane answers for a collection before its copy goes, and that a
 // copy does after it is there: at no time is there nobody to ask.
@@ -81,6 +105,7 @@ void SyncCore::AddRemote(const WantedCopy& wanted, CopyPhase phase, AgentStatus&
   copy.mode = wanted.mode;
   copy.consistency = wanted.consistency;
   copy.phase = phase;
+  copy.bridged = phase == CopyPhase::kReadThrough;
   if (phase == CopyPhase::kUnsupported) {
     copy.note = fmt::format("left out: at most {} collections are carried", common::kCopiesMax);
   }
@@ -92,6 +117,9 @@ void SyncCore::PublishStatus() {
   next_status_ = clock_.Now() + common::kStatusInterval;
   auto status = std::make_shared<AgentStatus>(totals_);
   status->wanted_known = wanted_known_;
+  status->on_demand_names = demand_.names();
+  status->on_demand_bytes = demand_.bytes();
+  status->on_demand_dropped = demand_.evicted();
   for (const CopyState& state : writer_.Copies()) {
     const auto it = copies_.find(state.collection);
     if (it != copies_.end()) status->copies.push_back(StatusOf(it->second, state));

@@ -1,6 +1,8 @@
 """On-demand copies of the real agent: what is read is held and kept fresh, and nothing else."""
 import pathlib
+import random
 import socket
+import threading
 
 import pytest
 import redis
@@ -117,6 +119,39 @@ def test_it_survives_restarts_and_absences_of_the_control_plane(market):
     eventually(lambda: owner.set("prices/k7", "new"))
     eventually(lambda: web.redis().get("prices/k7") == "new")
     eventually(lambda: web.redis().get("prices/k8").startswith("8-"))
+
+
+def test_a_write_is_seen_by_whoever_reads_here_afterwards(world):
+    cp = world.control_plane()
+    cp.declare(dataset("prices", "shop"), subscription("shop", "shop", "prices", mode="onDemand"))
+    cp.start()
+    shop = world.agent("shop", cp).start()
+    eventually(lambda: shop.copies()["prices"]["state"] == "SYNCED")
+    wrong, ended = [], threading.Event()
+
+    def write(name):
+        writer, reader, rng = shop.redis(), shop.redis(), random.Random(name)
+        for i in range(150):
+            key = f"prices/{name}-{rng.randrange(40)}"  # new ones, held ones, ones being asked for
+            writer.set(key, i)
+            if (got := reader.get(key)) != str(i):
+                wrong.append((key, i, got))
+
+    def disturb():
+        client, rng = shop.redis(), random.Random(0)
+        while not ended.is_set():
+            client.get(f"prices/{rng.randrange(3)}-{rng.randrange(40)}")
+
+    others = [threading.Thread(target=disturb) for _ in range(2)]
+    writers = [threading.Thread(target=write, args=(name,)) for name in range(3)]
+    for thread in others + writers:
+        thread.start()
+    for thread in writers:
+        thread.join()
+    ended.set()
+    for thread in others:
+        thread.join()
+    assert not wrong, wrong[:5]
 
 
 def test_absence_has_a_bound(world):

@@ -82,7 +82,9 @@ def test_modes_change_while_clients_read(world):
     for reader in readers:
         reader.start()
     try:
-        for mode, state in (("readThrough", "READTHROUGH"), ("replicate", "SYNCED")) * 3:
+        for mode in ("readThrough", "replicate", "onDemand", "readThrough", "onDemand",
+                     "replicate") * 2:
+            state = "READTHROUGH" if mode == "readThrough" else "SYNCED"
             declare(cp, mode=mode)
             eventually(lambda: web.copies()["prices"]["mode"] == mode
                        and web.copies()["prices"]["state"] == state)
