@@ -4,11 +4,11 @@
   bench.py [ROW …] [--entries 1000000] [--pairs 5] [--bin build/release/bin] [--json FILE]
            [--markdown docs/benchmarks.md] [--charts docs/charts] [--tiny]
 
-Rows: r1 … r5 (reads), b1 (bootstrap), p1 (propagation), f1 f2 (fan-out), m1 (memory), s1 (restart),
-c1 (resume), w1 (durable writes), h1 (reconnect storm), h2 (paused consumer); none: all. Each starts
-both sides on the same data, compares their replies byte for byte before reads are timed, runs A B B
-A … and tells the median ratio ours / peer with its smallest and greatest. --tiny runs everything
-once with little data, so that it cannot rot.
+Rows: r1 … r5 (reads), b1 (bootstrap), p1 (propagation), f1 f2 (fan-out), m1 (memory),
+s1 (restart), c1 (resume), w1 (durable writes), d1 (on demand), h1 (reconnect storm), h2 (paused
+consumer); none: all. Each starts both sides on the same data, compares their replies byte for byte
+before reads are timed, runs A B B A … and tells the median ratio ours / peer with its smallest and
+greatest. --tiny runs everything once with little data, so that it cannot rot.
 """
 import argparse
 import json
@@ -22,6 +22,7 @@ import time
 
 import charts
 import figures
+import rows_demand
 import rows_herd
 import rows_read
 import rows_spread
@@ -31,7 +32,7 @@ from sides import Sides
 ROWS = {"r1": rows_read.r1, "r2": rows_read.r2, "r3": rows_read.r3, "r4": rows_read.r4,
         "r5": rows_read.r5, "b1": rows_state.b1, "m1": rows_state.m1, "s1": rows_state.s1,
         "c1": rows_state.c1, "p1": rows_spread.p1, "w1": rows_spread.w1, "f1": rows_spread.f1,
-        "f2": rows_spread.f2, "h1": rows_herd.h1, "h2": rows_herd.h2}
+        "f2": rows_spread.f2, "d1": rows_demand.d1, "h1": rows_herd.h1, "h2": rows_herd.h2}
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
 

@@ -196,7 +196,7 @@ class Sides:
         """Empty at first: for what spreads changes."""
         return self.keep("small", lambda: self.start_control_plane("small", 0))
 
-    def start_agent(self, address, service="reader", data=None, extra=()):
+    def start_agent(self, address, service="reader", data=None, extra=(), subscribe="bench"):
         """Does not wait: the first good read is often what is measured."""
         self.serial += 1
         name = f"agent{self.serial}"
@@ -205,7 +205,7 @@ class Sides:
         process = self.spawn(name, [
             self.bin / "tributary-agent", "--service", service, "--control-plane", address,
             "--insecure", "--socket", path, "--data-dir", data, "--admin", f"127.0.0.1:{admin}",
-            "--subscribe", "bench", *extra])
+            "--subscribe", subscribe, *extra])
         return process, path, data, admin
 
     def wait_value(self, path, key, process=None):
