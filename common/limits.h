@@ -40,8 +40,9 @@ inline constexpr std::size_t kChunksCachedMax = 4096;
 
 // --- publishing -------------------------------------------------------------------------------
 inline constexpr std::size_t kPublisherIdBytesMax = 64;
-inline constexpr std::size_t kPublisherResultsKept = 64;  // outcomes remembered per publisher
-inline constexpr std::size_t kPublisherBatchesInFlightMax = 64;
+inline constexpr std::size_t kPublisherResultsKept = 1024;  // outcomes remembered per publisher
+inline constexpr std::size_t kPublisherBatchesInFlightMax = 1024;
+inline constexpr std::size_t kImportBatchesInFlightMax = 64;
 inline constexpr std::size_t kPublishBytesInFlightMax = 2 * kBatchBytesMax;  // then read no more
 inline constexpr std::size_t kCommitGroupBatchesMax = 4096;
 inline constexpr std::size_t kCommitGroupBytesMax = 64 * kMiB;

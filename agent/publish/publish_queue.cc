@@ -132,6 +132,7 @@ std::optional<tributary::v1::PublishRequest> PublishQueue::Next() {
     Encode(pending, *request.add_batches());
   }
   if (request.batches().empty()) return std::nullopt;
+  request.set_settled(pending_.front().sequence - 1);
   if (!std::exchange(introduced_, true)) request.set_publisher_id(publisher_id_);
   return request;
 }
@@ -159,12 +160,15 @@ void PublishQueue::Encode(const Pending& pending, tributary::v1::Batch& batch) {
 
 Status PublishQueue::OnResponse(const tributary::v1::PublishResponse& response) {
   if (!response.epoch().empty()) epoch_ = response.epoch();
+  auto it = pending_.begin();  // answers come in the order of the batches
   for (const tributary::v1::Result& result : response.results()) {
-    // In flight are few, and answers come in their order: mostly the first.
-    const auto it = std::ranges::find_if(pending_, [&](const Pending& pending) {
+    it = std::find_if(it, pending_.end(), [&](const Pending& pending) {
       return pending.in_flight && pending.sequence == result.sequence();
     });
-    if (it == pending_.end()) continue;  // decided before: a second answer changes nothing
+    if (it == pending_.end()) {
+      return common::InvalidArgument("publish result of batch {}, which is not due",
+                                     result.sequence());
+    }
     if (result.code() < 0 || result.code() > 16) {
       return common::InvalidArgument("publish result with code {}", result.code());
     }

@@ -94,6 +94,30 @@ TEST_F(PublishQueueTest, ALostStreamSendsTheSameSequencesAgain) {
   EXPECT_EQ(Told(), (Lines{"a OK", "b OK"}));
 }
 
+TEST_F(PublishQueueTest, TellsWhichOutcomesItKnows) {
+  queue_.OnStreamOpened();
+  for (const char* key : {"a", "b", "c"}) Submit(Set(key));
+  EXPECT_EQ(queue_.Next()->settled(), 0u);
+  Answer(2);
+  Submit(Set("d"));
+  EXPECT_EQ(queue_.Next()->settled(), 0u) << "1 is not decided";
+  Answer(1);
+  Submit(Set("e"));
+  EXPECT_EQ(queue_.Next()->settled(), 2u);
+  for (std::uint64_t sequence = 3; sequence <= 5; ++sequence) Answer(sequence);
+  Submit(Set("f"));
+  EXPECT_EQ(queue_.Next()->settled(), 5u);
+}
+
+TEST_F(PublishQueueTest, AnAnswerThatIsNotDueEndsTheStream) {
+  queue_.OnStreamOpened();
+  Submit(Set("a"));
+  EXPECT_EQ(Sent(), Lines{"1:a"});
+  PublishResponse response;
+  response.add_results()->set_sequence(2);
+  EXPECT_EQ(queue_.OnResponse(response).code(), StatusCode::kInvalidArgument);
+}
+
 TEST_F(PublishQueueTest, TheWindowIsBounded) {
   queue_.OnStreamOpened();
   for (std::size_t i = 0; i < common::kPublisherBatchesInFlightMax + 5; ++i) {

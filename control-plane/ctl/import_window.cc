@@ -30,12 +30,12 @@ tributary::v1::PublishRequest ImportWindow::Greeting() {
 }
 
 std::uint64_t ImportWindow::FirstToSend() const {
-  const std::uint64_t kept = common::kPublisherResultsKept;
+  const std::uint64_t kept = common::kImportBatchesInFlightMax;
   return resumed_ < kept ? 1 : resumed_ - kept + 1;
 }
 
 bool ImportWindow::CanAdd() const {
-  return resume_known_ && waiting_.size() < common::kPublisherBatchesInFlightMax;
+  return resume_known_ && waiting_.size() < common::kImportBatchesInFlightMax;
 }
 
 void ImportWindow::Add(tributary::v1::Batch batch, bool is_last) {

@@ -3,8 +3,9 @@
 //
 // Thread: one owner; pure, no I/O, clock or thread.  Lifetime: one import; outlives its streams.
 // Each stream begins with a greeting, whose answer says how far the control plane has come with
-// this publisher id. Batches before its last kPublisherResultsKept are done and not sent; those are
-// sent again and answered from its memory, so that a refusal in an earlier run is not overlooked.
+// this publisher id. Batches before its last kImportBatchesInFlightMax are done and not sent;
+// those are sent again and answered from its memory, so that a refusal in an earlier run is not
+// overlooked.
 #pragma once
 
 #include <cstddef>

@@ -80,7 +80,7 @@ TEST(ImportWindowTest, IsBounded) {
   ImportWindow window("id");
   window.Greeting();
   ASSERT_TRUE(window.OnResponse(Greeted(0)).ok());
-  for (std::uint64_t i = 1; i <= common::kPublisherBatchesInFlightMax; ++i) {
+  for (std::uint64_t i = 1; i <= common::kImportBatchesInFlightMax; ++i) {
     ASSERT_TRUE(window.CanAdd());
     window.Add(MakeBatch(i), false);
   }
@@ -115,7 +115,7 @@ TEST(ImportWindowTest, ResumesButAsksForTheLastOutcomesAgain) {
       ASSERT_TRUE(window.OnResponse(Decided(sequence)).ok());
     }
   }
-  EXPECT_EQ(first_sent, 100 - common::kPublisherResultsKept + 1);
+  EXPECT_EQ(first_sent, 100 - common::kImportBatchesInFlightMax + 1);
   EXPECT_EQ(window.batches_done(), 101u);
   EXPECT_EQ(window.batches_skipped(), 100u);
 }
@@ -199,7 +199,7 @@ TEST(ImportWindowTest, EveryBatchIsAppliedInOrder) {
             applied.push_back(sequence);
             remembered[sequence] = true;
             last = sequence;
-            while (remembered.size() > common::kPublisherResultsKept) {
+            while (remembered.size() > common::kImportBatchesInFlightMax) {
               remembered.erase(remembered.begin());
             }
           }

@@ -98,7 +98,9 @@ common::StatusOr<PublishJob> PublishParser::Take(tributary::v1::PublishRequest r
     return InvalidArgument("the message has {} batches, at most {} are allowed", count,
                            common::kPublisherBatchesInFlightMax);
   }
-  PublishJob job{.publisher_id = publisher_id_, .forget = request.forget()};
+  PublishJob job{.publisher_id = publisher_id_,
+                 .settled = request.settled(),
+                 .forget = request.forget()};
   for (tributary::v1::Batch& batch : *request.mutable_batches()) {
     ASSIGN_OR_RETURN(Batch taken, TakeBatch(batch));
     job.batches.push_back(std::move(taken));

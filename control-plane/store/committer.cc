@@ -46,6 +46,7 @@ class GroupBuilder {
       batch.publisher_id = job.publisher_id;
       if (batch.refused.ok()) batch.refused = ValidateBatch(*catalog_, job.service, batch);
       batch.publisher_id = PublisherKey(job.service, job.publisher_id);
+      batch.settled = job.settled;
       group_.batches.push_back(std::move(batch));
     }
     if (job.forget) group_.forget_publishers.push_back(PublisherKey(job.service, job.publisher_id));

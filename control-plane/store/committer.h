@@ -37,7 +37,8 @@ struct PublishJob {
   std::string service = {};         // the proven identity of the publisher
   std::string publisher_id = {};    // of all batches: the committer sets theirs
   std::vector<Batch> batches = {};  // in order of sequence; may be empty
-  bool forget = false;         // afterwards, drop the memory of the publisher id
+  std::uint64_t settled = 0;        // outcomes up to this sequence need not be remembered
+  bool forget = false;              // afterwards, drop the memory of the publisher id
   // One outcome per batch, durable; on the committer thread, must not block.
   std::function<void(std::vector<Outcome>)> done = {};
 };

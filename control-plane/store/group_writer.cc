@@ -44,10 +44,10 @@ std::optional<Outcome> Recall(const PublisherRecord& publisher, const Batch& bat
                          batch.sequence, found->outcome.revision));
   }
   return Refusal(Error(StatusCode::kOutOfRange,
-                       "batch {} of publisher {} is too old: the last {} outcomes up to {} are "
-                       "kept, whether it was applied is not known any more",
-                       batch.sequence, batch.publisher_id, common::kPublisherResultsKept,
-                       publisher.last_sequence));
+                       "batch {} of publisher {} is too old: of the outcomes up to {} at most {} "
+                       "are kept, whether it was applied is not known any more",
+                       batch.sequence, batch.publisher_id, publisher.last_sequence,
+                       common::kPublisherResultsKept));
 }
 
 }  // namespace
@@ -111,6 +111,7 @@ common::StatusOr<Outcome> GroupWriter::Apply(const Batch& batch) {
   if (!IsRemembered(batch)) return Decide(batch);
   ASSIGN_OR_RETURN(PublisherRecord * publisher, FindPublisher(batch.publisher_id));
   publisher->seen_ms = now_ms_;
+  publisher->Forget(batch.settled);
   if (std::optional<Outcome> first = Recall(*publisher, batch)) return *std::move(first);
   ASSIGN_OR_RETURN(Outcome outcome, Decide(batch));
   publisher->last_sequence = batch.sequence;

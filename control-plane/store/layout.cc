@@ -245,6 +245,10 @@ common::StatusOr<DatasetRecord> DecodeDataset(std::string_view bytes) {
   return record;
 }
 
+void PublisherRecord::Forget(std::uint64_t sequence) {
+  while (!decided.empty() && decided.front().sequence <= sequence) decided.pop_front();
+}
+
 void PublisherRecord::BoundOldValues() {
   std::size_t bytes = 0;
   for (auto it = decided.rbegin(); it != decided.rend(); ++it) {

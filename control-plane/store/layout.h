@@ -98,6 +98,8 @@ struct PublisherRecord {
     Outcome outcome = {};
     bool old_lost = false;  // the outcome's old values are not kept any more
   };
+  // Drops the outcomes up to `sequence`.
+  void Forget(std::uint64_t sequence);
   // Drops old values of the oldest outcomes beyond kOutcomeOldBytesKept.
   void BoundOldValues();
 

@@ -72,6 +72,7 @@ struct Check {
 struct Batch {
   std::string publisher_id = {};
   std::uint64_t sequence = 0;
+  std::uint64_t settled = 0;  // the publisher knows its outcomes up to here: they are forgotten
   std::vector<Write> writes = {};
   std::vector<Check> checks = {};
   // Set by whoever validated the batch: a refused batch applies nothing, but its outcome is

@@ -134,6 +134,8 @@ class Model {
   Outcome Decide(const Batch& batch) {
     ModelPublisher& publisher = publishers[batch.publisher_id];
     publisher.seen_ms = now_ms_;
+    std::erase_if(publisher.decided,
+                  [&](const auto& decided) { return decided.first <= batch.settled; });
     for (const auto& [sequence, outcome] : publisher.decided) {
       if (sequence == batch.sequence) return outcome;
     }

@@ -86,6 +86,7 @@ class ModelRun {
     const bool is_retry = last > 0 && Below(random_, 5) == 0;
     batch.sequence = is_retry ? 1 + Below(random_, last) : last + 1 + Below(random_, 20) / 19;
     if (!is_retry) drafted += batch.sequence - last;
+    if (Below(random_, 4) == 0) batch.settled = Below(random_, last + 1);
     for (std::uint64_t count = Below(random_, 8); count > 0; --count) {
       const bool is_put = Below(random_, 3) != 0;
       batch.writes.push_back(is_put ? testing::Put(Name(), Key(), Value())
