@@ -24,6 +24,21 @@ std::optional<std::int64_t> ParseNumber(std::string_view text) {
   return value;
 }
 
+// Reads "<type><1 to 6 digits>\r\n" and moves `at` behind it; -1: it is not that, or not yet.
+std::int32_t TakeHeader(char type, const char*& at, const char* end) {
+  if (at == end || *at != type) return -1;
+  const char* digit = at + 1;
+  const char* const digits_end = digit + std::min<std::ptrdiff_t>(end - digit, 6);
+  std::int32_t value = 0;
+  for (; digit != digits_end && *digit >= '0' && *digit <= '9'; ++digit) {
+    value = value * 10 + (*digit - '0');
+  }
+  const bool whole = digit != at + 1 && end - digit >= 2 && digit[0] == '\r' && digit[1] == '\n';
+  if (!whole) return -1;
+  at = digit + 2;
+  return value;
+}
+
 bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0'; }
 
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
@@ -87,6 +102,7 @@ class InlineWord {
 RespParser::Result RespParser::Next(std::string_view bytes) {
   bytes_ = bytes;
   consumed_ = 0;
+  if (state_ == State::kStart && TakeWhole()) return Result::kCommand;
   Step step = Step::kContinue;
   while (step == Step::kContinue) {
     switch (state_) {
@@ -112,6 +128,32 @@ RespParser::Result RespParser::Next(std::string_view bytes) {
   dropping_ = false;
   if (step == Step::kCommand) return Result::kCommand;
   return step == Step::kOverLimit ? Result::kOverLimit : Result::kProtocolError;
+}
+
+// The usual case at once: a multibulk command that lies in the input whole and within the limits.
+// False: it is something else, for the steps below; nothing has changed but arguments().
+bool RespParser::TakeWhole() {
+  const char* at = bytes_.data();
+  const char* const end = at + bytes_.size();
+  const std::int32_t count = TakeHeader('*', at, end);
+  if (count <= 0 || static_cast<std::size_t>(count) > limits_.arguments) return false;
+  arguments_.clear();
+  std::size_t command_bytes = 0;
+  for (std::int32_t i = 0; i < count; ++i) {
+    const std::int32_t header = TakeHeader('$', at, end);
+    if (header < 0) return false;
+    const auto size = static_cast<std::size_t>(header);
+    command_bytes += size;
+    const bool fits = size <= limits_.bulk_bytes && command_bytes <= limits_.command_bytes;
+    if (!fits || static_cast<std::size_t>(end - at) < size + 2) return false;
+    if (at[size] != '\r' || at[size + 1] != '\n') return false;
+    arguments_.emplace_back(at, size);
+    at += size + 2;
+  }
+  unquoted_.clear();
+  consumed_ = static_cast<std::size_t>(at - bytes_.data());
+  searched_ = 0;
+  return true;
 }
 
 void RespParser::Reset() {

@@ -51,6 +51,7 @@ class RespParser {
   enum class State { kStart, kBulkHeader, kBulkBody };
   enum class Step { kContinue, kNeedMore, kCommand, kOverLimit, kProtocolError };
 
+  bool TakeWhole();
   Step Start();
   Step StartMultibulk(std::string_view line);
   Step StartInline(std::string_view line);

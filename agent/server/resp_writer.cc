@@ -26,7 +26,7 @@ void RespWriter::Error(std::string_view text) {
 
 void RespWriter::Bulk(std::string_view bytes) {
   Header('$', static_cast<std::int64_t>(bytes.size()));
-  out_.append(bytes).append("\r\n");
+  out_.append(bytes).append("\r\n", 2);
 }
 
 void RespWriter::Null() { out_.append(is3() ? "_\r\n" : "$-1\r\n"); }
