@@ -237,6 +237,12 @@ class Reader {
   std::vector<CopyState> Copies() const;
   const IndexStats& index_stats() const;
 
+  // Whether the index has room for entries that it does not know. May be called without a snapshot.
+  bool WantsFill() const;
+  // Takes the next entries into the index, in key order, so that first reads are fast, too: for
+  // idle moments. False: all is in it or it is full, or not now (try again in a later snapshot).
+  bool FillIndex(std::size_t entries_max);
+
   ~Reader();
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;

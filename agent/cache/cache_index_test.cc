@@ -171,11 +171,49 @@ TEST_F(CacheIndexTest, PrefetchChangesNothing) {
   }
 }
 
+TEST_F(CacheIndexTest, IsFilledAheadOfReads) {
+  ASSERT_EQ(reader_->Refresh(), OkStatus());
+  EXPECT_TRUE(reader_->WantsFill());
+  int steps = 0;
+  while (reader_->FillIndex(50)) ++steps;
+  EXPECT_GE(steps, 4);
+  EXPECT_FALSE(reader_->WantsFill());
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(GetNow(fmt::format("{:03}", i)), "first");
+  EXPECT_GT(reader_->index_stats().hits.Get(), 190u) << "some sets overflow";
+
+  Apply(2, "second");
+  ASSERT_EQ(reader_->Refresh(), OkStatus());
+  EXPECT_FALSE(reader_->WantsFill()) << "a changed entry is learned when it is read";
+  EXPECT_EQ(GetNow("007"), "second");
+
+  Changes changes;
+  for (int i = 0; i < 100; ++i) changes.Put(fmt::format("{:03}", i), At(3), "reloaded");
+  LoadCopy(kOrders, changes, 3);
+  ASSERT_EQ(reader_->Refresh(), OkStatus());
+  EXPECT_TRUE(reader_->WantsFill());
+  while (reader_->FillIndex(50)) continue;
+  const std::uint64_t hits = reader_->index_stats().hits.Get();
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(GetNow(fmt::format("{:03}", i)), "reloaded");
+  EXPECT_GT(reader_->index_stats().hits.Get(), hits + 90);
+}
+
+TEST_F(CacheIndexTest, FillingEndsWhenTheIndexIsFull) {
+  auto small = cache_->MakeReader(4096);
+  ASSERT_TRUE(small.ok()) << small.status();
+  ASSERT_EQ((*small)->Refresh(), OkStatus());
+  int steps = 0;
+  while ((*small)->FillIndex(1)) ++steps;
+  EXPECT_GT(steps, 100);
+  EXPECT_LT(steps, 200);
+  EXPECT_FALSE((*small)->WantsFill());
+}
+
 // Compares the index with a walk through the same snapshot, again and again.
 class Comparer {
  public:
-  Comparer(std::unique_ptr<Reader> reader, std::size_t keys, const std::atomic<bool>& stop)
-      : reader_(std::move(reader)), keys_(keys), thread_("comparer", [this, &stop] {
+  Comparer(std::unique_ptr<Reader> reader, std::size_t keys, std::size_t fill,
+           const std::atomic<bool>& stop)
+      : reader_(std::move(reader)), keys_(keys), fill_(fill), thread_("comparer", [this, &stop] {
           while (!stop) Compare();
         }) {}
   const IndexStats& Finish() {
@@ -186,6 +224,7 @@ class Comparer {
  private:
   void Compare() {
     CHECK(reader_->Refresh().ok());
+    reader_->FillIndex(fill_);
     for (const CopyState& state : reader_->Copies()) {
       if (state.complete) CompareCopy(state.collection);
     }
@@ -214,6 +253,7 @@ class Comparer {
 
   std::unique_ptr<Reader> reader_;
   const std::size_t keys_;
+  const std::size_t fill_;  // entries taken in ahead of reads, in each snapshot
   std::map<std::string, std::pair<common::Version, std::string>> stored_;
   common::Thread thread_;
 };
@@ -272,10 +312,10 @@ class CacheIndexModelTest : public CacheFixture {
 TEST_F(CacheIndexModelTest, EqualsTheTreeUnderLoad) {
   std::atomic<bool> stop = false;
   std::vector<std::unique_ptr<Comparer>> comparers;
-  for (const std::size_t bytes : {4096u, 1u << 20}) {
-    auto reader = cache_->MakeReader(bytes);
+  for (const auto& [bytes, fill] : {std::pair(4096, 0), {4096, 50}, {1 << 20, 0}, {1 << 20, 500}}) {
+    auto reader = cache_->MakeReader(static_cast<std::size_t>(bytes));
     ASSERT_TRUE(reader.ok()) << reader.status();
-    comparers.push_back(std::make_unique<Comparer>(*std::move(reader), kKeys, stop));
+    comparers.push_back(std::make_unique<Comparer>(*std::move(reader), kKeys, fill, stop));
   }
   for (int step = 0; step < 1000 && !HasFatalFailure(); ++step) Step();
   stop = true;

@@ -11,6 +11,7 @@ namespace agent {
 namespace {
 
 constexpr std::size_t kFirstSets = 32;  // one page
+constexpr std::size_t kSlotsOfSet = 8;
 constexpr std::size_t kGrowth = 2;
 constexpr unsigned kAddressBits = 48;
 static_assert(kPlacedRecordBytesMax < 1U << (64 - kAddressBits));
@@ -21,7 +22,9 @@ bool Crowded(std::size_t puts, std::size_t slots) { return puts > slots / 2 + sl
 }  // namespace
 
 std::uint64_t PlaceHash(std::uint64_t serial, std::string_view key) {
-  return XXH3_64bits_withSeed(key.data(), key.size(), serial);
+  // Spread, because XXH3 only adds the seed to short keys: key "4" of seed 2 would be "2" of 4.
+  constexpr std::uint64_t kSpread = 0x9E3779B97F4A7C15;
+  return XXH3_64bits_withSeed(key.data(), key.size(), serial * kSpread);
 }
 
 PlaceIndex::PlaceIndex(std::size_t bytes_max)
@@ -36,6 +39,7 @@ void PlaceIndex::Replace(std::size_t sets) {
   table_ = nullptr;
   sets_ = sets;
   puts_ = 0;
+  ++tables_;
   if (sets == 0) return;
   void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   CHECK(memory != MAP_FAILED);
@@ -59,7 +63,7 @@ std::optional<Place> PlaceIndex::Find(std::uint64_t hash) const {
 void PlaceIndex::Put(std::uint64_t hash, const Place& place) {
   const auto address = reinterpret_cast<std::uint64_t>(place.record);
   if (sets_ == 0 || place.size > kPlacedRecordBytesMax || address >> kAddressBits != 0) return;
-  if (sets_ < sets_max_ && Crowded(puts_, sets_ * std::size(Set().slots))) {
+  if (sets_ < sets_max_ && Crowded(puts_, sets_ * kSlotsOfSet)) {
     Replace(std::min(sets_ * kGrowth, sets_max_));
   }
   Set& set = *SetOf(hash);
@@ -85,6 +89,17 @@ void PlaceIndex::Erase(std::uint64_t hash) {
 }
 
 void PlaceIndex::Clear() { Replace(sets_); }
+
+bool PlaceIndex::full() const {
+  return sets_ == sets_max_ && Crowded(puts_, sets_ * kSlotsOfSet);
+}
+
+bool PlaceIndex::Reserve(std::size_t places) {
+  const std::size_t sets = std::min(places / (kSlotsOfSet / 2) + 1, sets_max_);
+  if (!enabled() || sets <= sets_) return false;
+  Replace(sets);
+  return true;
+}
 
 void PlaceIndex::Prefetch(std::uint64_t hash) const {
   if (sets_ == 0) return;

@@ -37,10 +37,15 @@ class PlaceIndex {
   void Put(std::uint64_t hash, const Place& place);
   void Erase(std::uint64_t hash);  // all that is known of it
   void Clear();
+  // Makes room for so many, within the bound. True: the table has grown, and forgotten all.
+  bool Reserve(std::size_t places);
   // Brings the set of a hash nearer, for a Find to come.
   void Prefetch(std::uint64_t hash) const;
 
   bool enabled() const { return sets_ > 0; }
+  bool full() const;  // each further place may push out another
+  // Counts the tables so far: one that was replaced knew nothing at first.
+  std::uint64_t tables() const { return tables_; }
   std::size_t bytes() const { return sets_ * sizeof(Set); }
 
  private:
@@ -59,6 +64,7 @@ class PlaceIndex {
   const std::size_t sets_max_;
   std::size_t sets_ = 0;
   std::size_t puts_ = 0;  // into free slots, since the table was made
+  std::uint64_t tables_ = 0;
   Set* table_ = nullptr;
 };
 

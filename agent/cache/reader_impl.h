@@ -26,6 +26,7 @@ namespace agent {
 //   announced its keys before it could be seen, and the places of those were erased (CatchUp).
 // - No place is learned while a commit beyond S is announced: it could be of a key that this commit
 //   is about to change.
+//   (The same holds for places that are taken in ahead of reads, see index_fill.cc.)
 // - The bytes at a place may have been reused since for anything, also while they are read. So they
 //   are copied first, and the copy counts only if it is, by checksum and hash, that key and that
 //   version. Else the B+tree is asked.
@@ -54,7 +55,8 @@ struct Reader::Impl {
   std::uint64_t turn = 0;                          // of `current`, that `environment` is
   std::optional<common::lmdb::ReadTxn> txn = {};   // of `environment`, so destroyed before it
   bool active = false;                // between Refresh and Release
-  std::uint64_t layout = UINT64_MAX;  // that `table` was made from
+  static constexpr std::uint64_t kNoLayout = UINT64_MAX;
+  std::uint64_t layout = kNoLayout;  // that `table` was made from
   // Copies of a dataset, ordered by prefix.
   using Table = std::unordered_map<std::string, std::vector<Copy>, Hash, std::equal_to<>>;
   Table table = {};
@@ -66,6 +68,15 @@ struct Reader::Impl {
   PlaceIndex index;
   IndexStats stats = {};
   std::array<char, kPlacedRecordBytesMax> copied = {};  // the record found by the index last
+  // How far filling it ahead of reads has come.
+  struct Fill {
+    std::uint64_t layout = kNoLayout;  // whose copies are all filled
+    std::uint64_t table = 0;           // index.tables(), when it went on last
+    std::uint64_t serial = 0;          // of the copy that it is at, behind the key `after`
+    std::string after = {};
+    std::vector<std::uint64_t> filled = {};  // serials
+  };
+  Fill fill = {};
 
   // What HoldingOf has found by the index and the Get that follows need not find again.
   std::optional<Found> held = {};
@@ -76,6 +87,8 @@ struct Reader::Impl {
   common::Status LoadTable();
   void StartIndex();  // empty; once for each environment
   void CatchUp();
+  const Copy* NextToFill();
+  void FillFrom(const Copy& copy, std::size_t entries_max);
   std::optional<Found> FindByIndex(std::uint64_t hash, std::string_view key);
   common::StatusOr<std::optional<Found>> FindInTree(const Copy& copy, std::uint64_t hash,
                                                     std::string_view key);

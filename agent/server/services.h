@@ -69,6 +69,11 @@ class Snapshot {
     if (now_ms_ == 0) now_ms_ = board_.control_plane_clock.UnixMillis(clock);
     return now_ms_;
   }
+  // See Reader::FillIndex; takes a snapshot.
+  bool FillIndex(std::size_t entries_max) {
+    return Take().ok() && reader_->FillIndex(entries_max);
+  }
+  bool WantsFill() const { return reader_->WantsFill(); }
   // Views that were read become invalid.
   void Release() {
     if (taken_) reader_->Release();

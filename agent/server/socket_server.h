@@ -80,6 +80,7 @@ class SocketServer final : private ConnectionOwner {
   void Refuse();
   void OnWake();
   void EndTurn();
+  bool FillIndex();
   void SettleOutcomes();
   void SettleAnswers();
   void EndWaits();
@@ -100,6 +101,7 @@ class SocketServer final : private ConnectionOwner {
   uv::Timer drain_timer_;
   uv::Timer wait_timer_;
   uv::Timer freshness_timer_;
+  uv::Idle fill_index_;
   WritePort& write_port_;
   ReadPort& read_port_;
   Snapshot snapshot_;

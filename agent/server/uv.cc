@@ -103,6 +103,27 @@ void Timer::Start(std::chrono::milliseconds delay) {
 
 void Timer::Stop() { uv_timer_stop(&handle_->timer); }
 
+// --- Idle -------------------------------------------------------------------------------------
+
+struct Idle::Handle {
+  uv_idle_t idle;
+  std::function<bool()> step;
+};
+
+Idle::Idle(Loop& loop, std::function<bool()> step)
+    : handle_(new Handle{.idle = {}, .step = std::move(step)}) {
+  uv_idle_init(loop.raw(), &handle_->idle);
+  handle_->idle.data = handle_;
+}
+
+Idle::~Idle() { CloseAndFree(handle_, &handle_->idle); }
+
+void Idle::Start() {
+  uv_idle_start(&handle_->idle, [](uv_idle_t* idle) {
+    if (!static_cast<Handle*>(idle->data)->step()) uv_idle_stop(idle);
+  });
+}
+
 // --- Pipe -------------------------------------------------------------------------------------
 
 // Outlives its Pipe until libuv has closed it; `handler` is null once the Pipe is gone.

@@ -93,6 +93,20 @@ class Timer {
   Handle* handle_;
 };
 
+// Runs `step` once in every turn of the loop, which does not sleep, while it returns true.
+class Idle {
+ public:
+  Idle(Loop& loop, std::function<bool()> step);
+  ~Idle();
+  Idle(const Idle&) = delete;
+  Idle& operator=(const Idle&) = delete;
+  void Start();
+
+ private:
+  struct Handle;
+  Handle* handle_;
+};
+
 // What happens on a connected Pipe. A handler may destroy the Pipe before it returns.
 class PipeHandler {
  public:
