@@ -285,6 +285,12 @@ Status Cursor::DeleteCurrent() {
   return Next();
 }
 
+Status Cursor::Append(std::string_view key, std::string_view value) {
+  MDB_val k = ToVal(key);
+  MDB_val v = ToVal(value);
+  return ToStatus(mdb_cursor_put(cursor_, &k, &v, MDB_APPEND), "append");
+}
+
 std::uint32_t ReadBigEndian32(std::string_view bytes) {
   std::uint32_t value = 0;
   for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[i]);

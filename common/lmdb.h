@@ -148,6 +148,8 @@ class Cursor {
   std::string_view value() const { return value_; }
   // Deletes the entry it stands on and moves to the next. REQUIRES: opened in a WriteTxn.
   Status DeleteCurrent();
+  // As WriteTxn::Append, but cheaper when repeated. REQUIRES: opened in a WriteTxn.
+  Status Append(std::string_view key, std::string_view value);
 
  private:
   explicit Cursor(MDB_cursor* cursor) : cursor_(cursor) {}

@@ -30,12 +30,20 @@ StatusOr<std::optional<common::Version>> GenerationEdit::Uncount(std::string_vie
   return std::optional(record->version);
 }
 
+common::Status GenerationEdit::Append(std::string_view key, std::string_view record) {
+  if (!end_) {
+    ASSIGN_OR_RETURN(common::lmdb::Cursor cursor, common::lmdb::Cursor::Open(txn_, dbi_));
+    end_.emplace(std::move(cursor));
+  }
+  return end_->Append(key, record);
+}
+
 StatusOr<bool> GenerationEdit::Put(std::string_view key, std::string_view record) {
   Note(key);
   const std::optional<EntryRecord> parsed = ParseEntryRecord(record);
   if (!parsed) return common::Error(common::StatusCode::kDataLoss, "a staged entry is malformed");
   if (key > generation_.greatest_key) {
-    RETURN_IF_ERROR(txn_.Append(dbi_, key, record));
+    RETURN_IF_ERROR(Append(key, record));
     generation_.greatest_key = key;
     Count(key, *parsed);
     return true;

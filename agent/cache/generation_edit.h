@@ -1,11 +1,12 @@
 // GenerationEdit: changes entries of one generation inside a write transaction and keeps its
 // counts, bytes and digest in step.
 //
-// Thread: the writer's.  Lifetime: the transaction and all that it is given outlive it; views
-// read from the transaction are invalid after each call.
+// Thread: the writer's.  Lifetime: ends before the transaction does; all that it is given outlives
+// it; views read from the transaction are invalid after each call.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -33,6 +34,7 @@ class GenerationEdit {
 
  private:
   void Note(std::string_view key);
+  common::Status Append(std::string_view key, std::string_view record);
   void Count(std::string_view key, const EntryRecord& record);
   common::StatusOr<std::optional<common::Version>> Uncount(std::string_view key);
 
@@ -40,6 +42,7 @@ class GenerationEdit {
   const common::lmdb::Dbi dbi_;
   Generation& generation_;
   ChangedPlaces* const changed_;
+  std::optional<common::lmdb::Cursor> end_ = {};  // once something was appended
 };
 
 }  // namespace agent
