@@ -1,5 +1,7 @@
 #include "control-plane/fanout/chunk_source.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "common/entry.h"
@@ -9,12 +11,16 @@
 namespace cp {
 namespace {
 
+constexpr std::size_t kBodyBytesUsual = common::kResponseBytesTarget + 64 * common::kKiB;
 constexpr std::size_t kTrailerBytesMax = 4 * common::kKiB;  // type, nonce, marker, control plane
 
 // A response body under construction.
 class Body {
  public:
-  explicit Body(std::string_view dataset = {}) : dataset_(dataset) {}
+  // `expected`: bytes of resources that are to come, as far as is known.
+  explicit Body(std::string_view dataset = {}, std::uint64_t expected = 0) : dataset_(dataset) {
+    bytes_.reserve(std::min<std::uint64_t>(expected, kBodyBytesUsual));
+  }
 
   // False: the body is full and `stored` was not added.
   bool Add(const Stored& stored) {
@@ -82,7 +88,7 @@ common::StatusOr<ChunkPtr> ChunkSource::Load(const CollectionView& source, const
                                              Revision not_before) {
   const Key key{.dataset = source.state.id, .prefix = source.collection.prefix, .after = after};
   if (ChunkPtr found = Find(key, not_before)) return found;
-  Body body(source.collection.dataset);
+  Body body(source.collection.dataset, source.state.bytes);
   ASSIGN_OR_RETURN(Chunk chunk, ScanByKey(source, after, [&body](const Stored& stored) {
                      return body.Add(stored);
                    }));
