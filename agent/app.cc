@@ -124,6 +124,7 @@ Status App::StartAdmin() {
   metrics_.AddCollector([this] { return RemoteMetrics(remote_->totals()); });
   metrics_.AddCollector([this] { return ServerMetrics(server_->stats()); });
   metrics_.AddCollector([this] { return CacheMetrics(cache_->bytes_used()); });
+  metrics_.AddCollector([this] { return ClockMetrics(board_.control_plane_clock, clock_); });
   return common::Annotate(admin_->Start(options_.admin), "--admin");
 }
 

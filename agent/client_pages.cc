@@ -131,4 +131,13 @@ std::vector<MetricFamily> CacheMetrics(std::size_t bytes_used) {
   return {family};
 }
 
+std::vector<MetricFamily> ClockMetrics(const ControlPlaneClock& theirs, const common::Clock& ours) {
+  if (!theirs.known()) return {};
+  MetricFamily family{.name = "tributary_agent_clock_ahead_seconds",
+                      .help = "This host's wall clock minus the control plane's"};
+  const std::int64_t ahead_ms = ours.UnixMillis() - theirs.UnixMillis(ours);
+  family.samples.push_back({{}, static_cast<double>(ahead_ms) / 1000});
+  return {family};
+}
+
 }  // namespace agent

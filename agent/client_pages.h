@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <vector>
 
+#include "agent/cache/control_plane_clock.h"
 #include "agent/server/server_stats.h"
 #include "agent/server/socket_server.h"
 #include "common/admin_server.h"
+#include "common/clock.h"
 #include "common/metrics.h"
 
 namespace agent {
@@ -17,5 +19,8 @@ namespace agent {
 common::AdminResponse ClientsPage(SocketServer& server);
 std::vector<common::MetricFamily> ServerMetrics(const ServerStats& stats);
 std::vector<common::MetricFamily> CacheMetrics(std::size_t bytes_used);
+// Empty until a control plane has told its time.
+std::vector<common::MetricFamily> ClockMetrics(const ControlPlaneClock& theirs,
+                                               const common::Clock& ours);
 
 }  // namespace agent

@@ -35,6 +35,8 @@ def test_an_entry_is_absent_everywhere_from_its_instant_on(world, owner):
                                   env=wrong_by(millis)).start().wait_synced("prices"))
         shown = agents[-1].redis().time()[0]
         assert abs(shown - time.time() - millis / 1000) < 60, "or the test tests nothing"
+        ahead = agents[-1].metrics()["tributary_agent_clock_ahead_seconds"]
+        assert abs(ahead - millis / 1000) < 1
     writer = owner.redis()
     writer.set("prices/stays", "x")
     writer.set("prices/k", "x", px=5000)

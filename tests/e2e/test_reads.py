@@ -19,6 +19,7 @@ from linearizable import END, Operation, violations
 from links import Link
 
 TRIES = int(os.environ.get("TRIBUTARY_TRIES", "300"))
+WRITERS = 8  # who try at a time
 SECONDS = float(os.environ.get("TRIBUTARY_SECONDS", "6"))
 FAILURES = (redis.RedisError, OSError)
 
@@ -230,25 +231,32 @@ class Trial:
                      for i in range(3)]
         for web in self.webs:
             web.wait_synced("prices")
-        self.counter, self.answers, self.failures, self.wrong = 0, 0, 0, []
+        self.count, self.answers, self.failures, self.wrong = iter(range(TRIES)), [], [], []
         self.clients = [web.redis() for web in self.webs]
+        self.one_at_a_time = threading.Lock()
 
-    def once(self, writer):
-        self.counter += 1
-        key, value = f"prices/{self.rng.randrange(50)}", self.counter
+    def work(self, number):
+        """One of the writers: each has keys of its own, so that it knows what is newest."""
+        writer, rng = self.owner.redis().client(), random.Random(self.rng.random())
+        every = max(TRIES // 25, 50)
+        for i in self.count:  # next() of a range is atomic
+            self.once(writer, f"prices/{number}-{rng.randrange(10)}", i, rng)
+            if i % every == every - 1:
+                with self.one_at_a_time:
+                    self.disturb()
+            elif i % every == every // 3:
+                for link in self.links:
+                    link.mend()
+
+    def once(self, writer, key, value, rng):
         try:
             writer.set(key, value)
             token = writer.execute_command("TRIB.LASTREV")
-        except FAILURES:
-            self.failures += 1
-            return
-        try:
-            got = self.rng.choice(self.clients).execute_command(
+            got = rng.choice(self.clients).execute_command(
                 "TRIB.GET", key, "MINREV", token, "TIMEOUT", 300)
-        except FAILURES:
-            self.failures += 1
-            return
-        self.answers += 1
+        except FAILURES as error:
+            return self.failures.append(error)
+        self.answers.append(value)
         if got is None or int(got) < value:
             self.wrong.append((key, value, got, token))
 
@@ -265,18 +273,15 @@ class Trial:
 
 def test_tokens_hold_while_things_break(world, rng):
     trial = Trial(world, rng)
-    writer = trial.owner.redis().client()
-    every = max(TRIES // 25, 50)
-    for i in range(TRIES):
-        trial.once(writer)
-        if i % every == every - 1:
-            trial.disturb()
-        elif i % every == every // 3:
-            for link in trial.links:
-                link.mend()
-    print(f"{TRIES} tries, {trial.answers} answers, {trial.failures} failures")
-    assert not trial.wrong, trial.wrong[:5]
-    assert trial.answers > TRIES / 4
+    threads = [threading.Thread(target=trial.work, args=(i,)) for i in range(WRITERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    answers, failures, wrong = len(trial.answers), len(trial.failures), trial.wrong
+    print(f"{TRIES} tries, {answers} answers, {failures} failures, {len(wrong)} violations")
+    assert not wrong, wrong[:5]
+    assert answers + failures == TRIES and answers > TRIES / 4
     for link in trial.links:
         link.close()
 

@@ -320,3 +320,41 @@ def test_watch_through_the_control_plane(world, owner):
         pipe.set("prices/counter", 99)
         assert outcome_of(pipe) == "changed"
     assert client.get("prices/counter") == "0"
+
+
+def test_another_services_key_may_be_watched(world, owner):
+    owner.cp.declare(dataset("prices", "shop", ["*"]), dataset("stock", "ware", ["shop"]),
+                     dataset("secret", "ware", []), subscription("own", "shop", "prices"))
+    ware = world.agent("ware", owner.cp).start().redis()
+    eventually(lambda: ware.set("stock/k", 5))
+    with owner.redis().pipeline() as pipe:
+        for between, want in ((lambda: None, [True]), (lambda: ware.set("stock/k", 6), "changed")):
+            pipe.watch("stock/k")  # no copy of it is here: the control plane tells its version
+            between()
+            pipe.multi()
+            pipe.set("prices/ordered", 1)
+            assert outcome_of(pipe) == want
+        refused("NOPERM", pipe.watch, "secret/k")
+        refused("NODATASET", pipe.watch, "nothing/k")
+
+
+def test_one_of_many_racing_agents_sets_a_key_first(world, owner):
+    agents = [owner] + [world.agent("shop", owner.cp, name=f"shop-{i}", instance=f"shop-{i}")
+                        .start().wait_synced("prices") for i in range(2)]
+    rounds, start, answers = 20, threading.Barrier(6), {}
+
+    def race(number):
+        client = agents[number % 3].redis()
+        for i in range(rounds):
+            start.wait()
+            answers[i, number] = client.set(f"prices/lock-{i}", number, nx=True, get=True)
+
+    threads = [threading.Thread(target=race, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i in range(rounds):
+        first = owner.redis().get(f"prices/lock-{i}")
+        told = [answers[i, number] for number in range(6)]
+        assert told.pop(int(first)) is None and told == [first] * 5, (i, first, told)
