@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 BUILD = build/$(PRESET)
 SOURCES = $(shell git ls-files '*.h' '*.cc')
 
-.PHONY: build packages demo test bench bench-charts docs clean format tidy asan tsan
+.PHONY: build packages demo test test-k8s test-cluster bench bench-charts docs clean format tidy asan tsan
 
 build: packages $(BUILD)/build.ninja
 	cmake --build --preset $(PRESET) -j $(JOBS)
@@ -22,9 +22,19 @@ demo: build
 # Every test: units, whole programs, clients of other languages, tidiness.
 test: build tests/clients/node_modules/.package-lock.json
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS)
+	@tests/k8s/run.sh $(BUILD)/bin --if-cached
 
 tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json | packages
 	cd tests/clients && npm ci --no-audit --no-fund
+
+# Manifests, declarations, tokens and injection against a real kube-apiserver. Builds it from Debian's
+# source when it is not in the cache (~/.cache/tributary-k8s), which takes minutes and is said.
+test-k8s: build
+	@tests/k8s/run.sh $(BUILD)/bin
+
+# The same and more on a whole one-node cluster with real pods; needs root.
+test-cluster: build
+	@tests/k8s/test-cluster.sh $(BUILD)/bin
 
 # Side by side with redis-server and etcd. ROW=R2 runs one row; BENCH="--entries 100000" and the like
 # go to tests/bench/bench.py. bench-charts measures cost as work grows.

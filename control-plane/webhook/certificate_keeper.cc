@@ -21,7 +21,8 @@ std::string ReadFile(const std::string& path) {
 
 std::map<std::string, std::string> DataOf(const json& secret) {
   std::map<std::string, std::string> data;
-  for (const auto& [name, value] : secret.value("data", json::object()).items()) {
+  const json files = secret.value("data", json::object());  // items() does not keep it alive
+  for (const auto& [name, value] : files.items()) {
     if (value.is_string()) data[name] = Base64Decode(value.get<std::string>()).value_or("");
   }
   return data;

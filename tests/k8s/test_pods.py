@@ -1,0 +1,243 @@
+"""Tributary in a cluster with nodes, as a platform team runs it: kubectl apply, a label, and pods.
+
+The same cases run on the one-node Kubernetes 1.20 of node.py (agents as containers) and on kind
+with a current Kubernetes (native sidecars). KUBECONFIG and TRIBUTARY_KUBECTL say where.
+"""
+import os
+import pathlib
+import shlex
+import subprocess
+import time
+
+import pytest
+
+from api_server import Kubectl
+from harness import dataset, eventually, subscription
+from manifests import render
+
+SYSTEM = "tributary-system"
+SERVICE_IP = "10.96.0.50"
+ON_OWN_NODE = "TRIBUTARY_NODE" in os.environ  # node.py: no DNS, no storage class
+NODE_EXEC = shlex.split(os.environ.get("TRIBUTARY_NODE_EXEC", ""))
+LONG = 120
+
+
+def for_own_node(objects, scratch):
+    """Without DNS, agents dial the Service's address; without a provisioner, the volume is ours."""
+    for one in objects:
+        if one["kind"] == "Service" and one["metadata"]["name"] == "tributary":
+            one["spec"]["clusterIP"] = SERVICE_IP
+        if one["kind"] == "Deployment":
+            args = one["spec"]["template"]["spec"]["containers"][0]["args"]
+            args[:] = [f"--agent-control-plane={SERVICE_IP}:18000"
+                       if a.startswith("--agent-control-plane") else a for a in args]
+    data = pathlib.Path(scratch) / "volume"
+    data.mkdir(mode=0o777)
+    data.chmod(0o777)
+    return objects + [{"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "data"},
+                       "spec": {"capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce"],
+                                "hostPath": {"path": str(data)}}}]
+
+
+@pytest.fixture(scope="module")
+def kubectl(tmp_path_factory):
+    kubectl = Kubectl(os.environ["TRIBUTARY_KUBECTL"], os.environ["KUBECONFIG"])
+    scratch = tmp_path_factory.mktemp("k8s")
+    objects = render(kubectl, scratch, "base")
+    for one in objects:
+        if "image" in one["spec"].get("template", {}).get("spec", {}).get("containers", [{}])[0]:
+            container = one["spec"]["template"]["spec"]["containers"][0]
+            container["image"] = "ghcr.io/tributary/control-plane:0.1.0"
+    if ON_OWN_NODE:
+        objects = for_own_node(objects, scratch)
+    first = [o for o in objects if o["kind"] in ("Namespace", "CustomResourceDefinition")]
+    kubectl.apply(*first)
+    kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    kubectl.apply(*objects)
+    began = time.monotonic()
+    for what in ("deployment/injector", "statefulset/control-plane"):
+        kubectl("rollout", "status", "-n", SYSTEM, what, "--timeout=180s")
+    print(f"installed in {time.monotonic() - began:.1f} s")
+    kubectl.apply(namespace("shop"), namespace("finance"), account("checkout", "shop"),
+                  account("billing", "finance"),
+                  dataset("orders.shop", "checkout.shop", ["billing.finance"]),
+                  subscription("in.finance", "billing.finance", "orders.shop"))
+    # Webhooks are called only once they have their caBundle and an endpoint that is known.
+    eventually(lambda: "caBundle" in str(kubectl.get("mutatingwebhookconfiguration",
+                                                     "tributary-injector")), "the caBundle", LONG)
+    return kubectl
+
+
+def namespace(name, injection="enabled"):
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {
+        "tributary.dev/injection": injection, "pod-security.kubernetes.io/enforce": "restricted"}}}
+
+
+def account(name, space):
+    return {"apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": name, "namespace": space}}
+
+
+def pod_spec(user, service_account, script="exec sleep 3600"):
+    return {"serviceAccountName": service_account, "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 5,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": user,
+                                "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{"name": "app", "image": "localhost/app:1",
+                            "command": ["sh", "-c", script],
+                            "securityContext": {"allowPrivilegeEscalation": False,
+                                                "readOnlyRootFilesystem": True,
+                                                "capabilities": {"drop": ["ALL"]}}}]}
+
+
+def deployment(name, space, user, service_account, replicas=1, labels=None):
+    return {"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": name, "namespace": space},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}},
+                     "template": {"metadata": {"labels": {"app": name, **(labels or {})}},
+                                  "spec": pod_spec(user, service_account)}}}
+
+
+def ready_pods(kubectl, space, app, count=1):
+    def look():
+        pods = [p for p in kubectl.get("pods", "-n", space, "-l", f"app={app}")["items"]
+                if "deletionTimestamp" not in p["metadata"]]
+        ready = [p for p in pods if any(c["type"] == "Ready" and c["status"] == "True"
+                                        for c in p["status"].get("conditions", []))]
+        return len(ready) == len(pods) == count and [p["metadata"]["name"] for p in ready]
+    return eventually(look, f"{count} ready pods of {app}", LONG)
+
+
+def redis(kubectl, space, pod, *command):
+    """redis-cli in the application's container, on the socket that the variable names."""
+    words = " ".join(shlex.quote(str(word)) for word in command)
+    return kubectl("exec", "-n", space, pod, "-c", "app", "--", "sh", "-c",
+                   f'redis-cli -e -s "$TRIBUTARY_SOCKET" {words}').strip()
+
+
+@pytest.fixture(scope="module")
+def apps(kubectl):
+    kubectl.apply(deployment("checkout", "shop", 1000, "checkout"),
+                  deployment("billing", "finance", 1001, "billing", replicas=2))
+    owner, = ready_pods(kubectl, "shop", "checkout")
+    return owner, ready_pods(kubectl, "finance", "billing", 2)
+
+
+def test_what_one_pod_publishes_the_others_read_on_their_sockets(kubectl, apps):
+    owner, readers = apps
+    began = time.monotonic()
+    assert redis(kubectl, "shop", owner, "set", "orders.shop/1", "paid") == "OK"
+    for reader in readers:
+        eventually(lambda: redis(kubectl, "finance", reader, "get", "orders.shop/1") == "paid",
+                   f"{reader} to read")
+    print(f"propagated and read by {len(readers)} pods in {time.monotonic() - began:.2f} s")
+    refused = kubectl.run("exec", "-n", "finance", readers[0], "-c", "app", "--", "sh", "-c",
+                          'redis-cli -e -s "$TRIBUTARY_SOCKET" set orders.shop/1 x')
+    assert "READONLY" in refused.stdout + refused.stderr
+    eventually(lambda: "True" in kubectl("get", "tsub", "-n", "finance", "in"), "Ready", LONG)
+
+
+def agent_of(one):
+    for kind in ("initContainers", "containers"):
+        for container in one["spec"].get(kind, []):
+            if container["name"] == "tributary-agent":
+                return container
+    return None
+
+
+def test_the_mode_follows_the_servers_version(kubectl, apps):
+    one = kubectl.get("pod", "-n", "shop", apps[0])
+    native = kubectl.version() >= (1, 29)
+    assert (agent_of(one).get("restartPolicy") == "Always") == native
+    assert [c["name"] for c in one["spec"]["containers"]] == (["app"] if native
+                                                              else ["tributary-agent", "app"])
+
+
+def test_a_namespace_without_the_label_is_untouched(kubectl):
+    kubectl.apply(namespace("plain", "disabled"), account("x", "plain"),
+                  deployment("plain", "plain", 1000, "x"))
+    name, = ready_pods(kubectl, "plain", "plain")
+    assert agent_of(kubectl.get("pod", "-n", "plain", name)) is None
+
+
+def test_a_job_completes(kubectl, apps):
+    spec = pod_spec(1001, "billing", 'redis-cli -e -s "$TRIBUTARY_SOCKET" get orders.shop/1')
+    job = {"apiVersion": "batch/v1", "kind": "Job",
+           "metadata": {"name": "report", "namespace": "finance"},
+           "spec": {"backoffLimit": 0, "template": {
+               "metadata": {"annotations": {"tributary.dev/job-idle": "2s"}},
+               "spec": {**spec, "restartPolicy": "Never"}}}}
+    kubectl.apply(job)
+    kubectl("wait", "-n", "finance", "job/report", "--for=condition=complete", "--timeout=120s")
+    assert kubectl("logs", "-n", "finance", "job/report", "-c", "app").strip() == "paid"
+
+
+def test_a_rolling_restart_of_the_control_plane_is_not_noticed_by_readers(kubectl, apps):
+    owner, readers = apps
+    kubectl("rollout", "restart", "-n", SYSTEM, "statefulset/control-plane")
+    for _ in range(5):
+        assert redis(kubectl, "finance", readers[0], "get", "orders.shop/1") == "paid"
+    kubectl("rollout", "status", "-n", SYSTEM, "statefulset/control-plane", "--timeout=180s")
+    eventually(lambda: redis(kubectl, "shop", owner, "set", "orders.shop/2", "new") == "OK",
+               "writes to go on", LONG)
+    eventually(lambda: redis(kubectl, "finance", readers[1], "get", "orders.shop/2") == "new",
+               "changes to flow again", LONG)
+
+
+def container_status(kubectl, space, pod):
+    status = kubectl.get("pod", "-n", space, pod)["status"]
+    for one in status["containerStatuses"] + status.get("initContainerStatuses", []):
+        if one["name"] == "tributary-agent":
+            return one
+    raise AssertionError(f"{pod} has no agent")
+
+
+def kill_agent(container_id):
+    """SIGKILL, as the OOM killer sends it, to the process of this container."""
+    script = (f"for p in /proc/[0-9]*; do grep -qs {container_id} $p/cgroup || continue; "
+              "kill -9 ${p#/proc/}; done")
+    subprocess.run([*NODE_EXEC, "sh", "-c", script], check=True, stderr=subprocess.DEVNULL)
+
+
+def test_a_killed_agent_comes_back_with_its_copy(kubectl, apps):
+    reader = apps[1][0]
+    before = container_status(kubectl, "finance", reader)
+    kill_agent(before["containerID"].split("//")[1])
+    eventually(lambda: container_status(kubectl, "finance", reader)["restartCount"]
+               > before["restartCount"], "the restart", LONG)
+    eventually(lambda: redis(kubectl, "finance", reader, "get", "orders.shop/1") == "paid",
+               "the copy to be served again", LONG)
+
+
+def test_while_the_injector_is_away_no_pod_starts_without_an_agent(kubectl, apps):
+    kubectl("scale", "-n", SYSTEM, "deployment/injector", "--replicas=0")
+    eventually(lambda: not kubectl.get("endpoints", "-n", SYSTEM, "tributary-injector").get(
+        "subsets"), "the injector to be away", LONG)
+    kubectl.apply(deployment("late", "finance", 1001, "billing"),
+                  deployment("out", "finance", 1001, "billing",
+                             labels={"tributary.dev/inject": "false"}))
+    out, = ready_pods(kubectl, "finance", "out")
+    assert agent_of(kubectl.get("pod", "-n", "finance", out)) is None
+    events = eventually(lambda: [e for e in kubectl.get("events", "-n", "finance")["items"]
+                                 if "failed calling webhook" in e["message"]], "the event", LONG)
+    assert events[0]["reason"] == "FailedCreate"
+    kubectl("scale", "-n", SYSTEM, "deployment/injector", "--replicas=2")
+    late, = ready_pods(kubectl, "finance", "late")
+    assert agent_of(kubectl.get("pod", "-n", "finance", late))
+
+
+def test_uninstalling_leaves_nothing(kubectl, apps):
+    """Last: what docs/kubernetes.md says under "Uninstall"."""
+    kubectl("delete", "mutatingwebhookconfiguration", "tributary-injector")
+    kubectl("delete", "validatingwebhookconfiguration", "tributary-declarations")
+    kubectl("delete", "crd", "datasets.tributary.dev", "subscriptions.tributary.dev")
+    kubectl("delete", "namespace", SYSTEM, "--wait=false")
+    for kind in ("clusterrole", "clusterrolebinding"):
+        kubectl("delete", kind, "tributary-control-plane", "tributary-injector")
+    left = kubectl("get", "clusterrole,clusterrolebinding,crd,mutatingwebhookconfiguration,"
+                   "validatingwebhookconfiguration", "-o", "name")
+    assert "tributary" not in left
+    # Pods are created again, without an agent, in namespaces that are still labelled.
+    kubectl.apply(deployment("after", "finance", 1001, "billing"))
+    after, = ready_pods(kubectl, "finance", "after")
+    assert agent_of(kubectl.get("pod", "-n", "finance", after)) is None
