@@ -30,7 +30,7 @@ TEST_F(ClientTest, Client01_FirstRequestNamesAllAndNothingElse) {
   EXPECT_EQ(first.node->id, "web");
   EXPECT_EQ(first.node->instance, "host-1");
   EXPECT_EQ(first.node->features,
-            (Strings{"tributary.cursor.v1", "tributary.buckets.v1",
+            (Strings{"tributary.cursor.v1", "tributary.buckets.v1", "tributary.packed.v1",
                      "xds.config.supports-resource-ttl"}));
   EXPECT_EQ(first.subscribe, Strings{"xdstp:///tributary.v1.Subscription/web/*"});
   EXPECT_EQ(server_.requests[1].subscribe, Strings{"xdstp:///tributary.v1.DatasetState/prices"});

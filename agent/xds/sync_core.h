@@ -33,6 +33,7 @@
 #include "common/clock.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/packed.h"
 
 namespace agent {
 

@@ -5,6 +5,7 @@
 #include "agent/xds/sync_core.h"
 #include "common/buckets.h"
 #include "common/limits.h"
+#include "common/packed.h"
 
 namespace agent {
 
@@ -208,7 +209,7 @@ void SyncCore::OnResponse(std::shared_ptr<const std::string> bytes) {
   totals_.bytes_in += bytes->size();
   ++totals_.responses;
   DeltaResponseView view;
-  if (const Status decoded = common::DecodeDeltaResponse(*bytes, view); !decoded.ok()) {
+  if (const Status decoded = common::UnpackAndDecode(bytes, view); !decoded.ok()) {
     failed_ = true;
     log_.Error("response cannot be read", {{"reason", decoded}});
     return sink_.Close(decoded);
@@ -259,14 +260,14 @@ void SyncCore::Respond(std::string_view type_url, const Ack& ack) {
 
 void SyncCore::Send(DeltaRequest request) {
   if (!std::exchange(node_sent_, true)) {
-    request.node =
-        common::NodeInfo{.id = options_.service,
-                         .cluster = options_.service,
-                         .user_agent = options_.user_agent,
-                         .instance = options_.instance,
-                         .features = {std::string(kCursorFeature),
-                                      std::string(common::kBucketsFeature),
-                                      std::string(kTtlFeature)}};
+    common::NodeInfo& node = request.node.emplace();
+    node.id = node.cluster = options_.service;
+    node.user_agent = options_.user_agent;
+    node.instance = options_.instance;
+    for (const std::string_view feature :
+         {kCursorFeature, common::kBucketsFeature, common::kPackedFeature, kTtlFeature}) {
+      node.features.emplace_back(feature);
+    }
   }
   sink_.Send(request);
 }

@@ -52,6 +52,35 @@ TEST_F(AgentTest, FullLoadIsFramedByMarkers) {
   EXPECT_THAT(RemovedNames(all), IsEmpty());
 }
 
+TEST_F(AgentTest, WhatWasMissedComesPackedToWhoCanUnpack) {
+  const Revision before = Put("d", "a", "1");
+  std::vector<Write> writes;
+  for (int i = 0; i < 1000; ++i) {
+    writes.push_back({.dataset = "d", .key = std::to_string(i), .value = std::to_string(i * i)});
+  }
+  CommitQuietly(std::move(writes));
+  std::vector<Got> plain, packed;
+  for (const bool can : {false, true}) {
+    SCOPED_TRACE(can);
+    common::DeltaRequest first =
+        AgentFirst(common::kEntryType, {Glob()}, {{Glob(), Cursor(before)}});
+    if (can) first.node->features.emplace_back(common::kPackedFeature);
+    const StreamId agent = Open();
+    Request(agent, first);
+    const Got got = ReceiveOne(agent);
+    EXPECT_EQ(got.packed, can);
+    EXPECT_EQ(got.resources.size(), 1001u);
+    EXPECT_THAT(Markers({got}), ElementsAre(Complete(Head("d"))));
+    (can ? packed : plain).push_back(got);
+    CommitQuietly({{.dataset = "d", .key = "live", .value = std::string(10'000, 'x')}});
+    hub.OnCommitted({"d"}, nullptr);
+    EXPECT_FALSE(ReceiveOne(agent).packed) << "a live change comes as it is";
+    Disconnect(agent);
+    CommitQuietly({{.dataset = "d", .key = "live", .value = {}}});
+  }
+  EXPECT_LT(packed[0].bytes, plain[0].bytes / 3);
+}
+
 TEST_F(AgentTest, EmptyCollectionIsCompleteNotRemoved) {
   const StreamId agent = Open();
   Request(agent, AgentFirst(common::kEntryType, {Glob()}));

@@ -30,6 +30,7 @@ struct Client {
   Variant variant = Variant::kDelta;
   bool cursors = false;  // client feature tributary.cursor.v1: an agent
   bool buckets = false;  // client feature tributary.buckets.v1: repair by digests
+  bool packed = false;   // client feature tributary.packed.v1: takes what it missed deflated
   bool wrapped = false;  // state of the world: resources come inside a Resource, which has the name
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/entry.h"
+#include "common/packed.h"
 #include "common/xds_limits.h"
 #include "control-plane/fanout/sotw_encoding.h"
 
@@ -123,6 +124,24 @@ common::StatusOr<ChunkPtr> ChunkSource::Changes(const CollectionView& source, Po
   ChunkPtr built = Finish(std::move(chunk), body);
   Keep(key, built);
   return built;
+}
+
+common::StatusOr<ChunkPtr> ChunkSource::PackedChanges(const CollectionView& source,
+                                                      Position after) {
+  const Key key{.dataset = source.state.id,
+                .prefix = source.collection.prefix,
+                .form = Key::Form::kPackedChanges,
+                .position = after,
+                .head = source.state.head};
+  if (ChunkPtr found = Find(key, 0)) return found;
+  ASSIGN_OR_RETURN(ChunkPtr chunk, Changes(source, after));
+  std::optional<std::string> packed = common::Pack(*chunk->body);
+  if (!packed) return chunk;
+  Chunk smaller = *chunk;
+  smaller.body = std::make_shared<const std::string>(*std::move(packed));
+  chunk = std::make_shared<const Chunk>(std::move(smaller));
+  Keep(key, chunk);
+  return chunk;
 }
 
 common::StatusOr<ChunkPtr> ChunkSource::Whole(const CollectionView& source, bool wrapped) {

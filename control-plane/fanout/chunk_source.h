@@ -52,6 +52,8 @@ class ChunkSource {
                                   Revision not_before);
   // Changes behind `after` in order of position.
   common::StatusOr<ChunkPtr> Changes(const CollectionView& source, Position after);
+  // The same, deflated if that makes it much smaller.
+  common::StatusOr<ChunkPtr> PackedChanges(const CollectionView& source, Position after);
 
   // State of the world: all entries, as `resources` fields of a DiscoveryResponse. The end is not
   // reached if they pass kSotwEntriesMax or kSotwBytesMax.
@@ -80,7 +82,7 @@ class ChunkSource {
   struct Key {
     std::uint32_t dataset = 0;
     std::string prefix = {};
-    enum class Form { kLoad, kChanges, kWhole, kWholeWrapped } form = Form::kLoad;
+    enum class Form { kLoad, kChanges, kPackedChanges, kWhole, kWholeWrapped } form = Form::kLoad;
     Position position = {};  // changes: read behind it
     Revision head = 0;       // changes, whole: up to it
     std::string after = {};  // load: read behind it

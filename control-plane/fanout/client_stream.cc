@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/packed.h"
 #include "common/wire.h"
 #include "common/xds_limits.h"
 #include "control-plane/fanout/catalog_rules.h"
@@ -90,6 +91,7 @@ common::Status ClientStream::Identify(const common::DeltaRequest& request) {
   };
   client_.cursors = client_.variant == Variant::kDelta && has(kCursorFeature);
   client_.buckets = client_.cursors && has(common::kBucketsFeature);
+  client_.packed = client_.cursors && has(common::kPackedFeature);
   client_.wrapped = has(kWrappedFeature);
   identified_ = true;
   return common::OkStatus();

@@ -83,9 +83,12 @@ common::StatusOr<Outgoing> Load(CollectionFeed& feed, const CollectionView& sour
   return out;
 }
 
-common::StatusOr<Outgoing> Follow(CollectionFeed& feed, const CollectionView& source,
+// `packed`: the client takes what it missed deflated; live changes go as they are.
+common::StatusOr<Outgoing> Follow(CollectionFeed& feed, const CollectionView& source, bool packed,
                                   ChunkSource& chunks) {
-  ASSIGN_OR_RETURN(const ChunkPtr chunk, chunks.Changes(source, feed.position()));
+  ASSIGN_OR_RETURN(const ChunkPtr chunk, packed&& feed.bulk()
+                                             ? chunks.PackedChanges(source, feed.position())
+                                             : chunks.Changes(source, feed.position()));
   Outgoing out = Wrap(feed, chunk->body);
   if (chunk->reached_end) {
     // A bookmark is due even if none of the changes was in the collection.
@@ -98,7 +101,7 @@ common::StatusOr<Outgoing> Follow(CollectionFeed& feed, const CollectionView& so
 }
 
 common::StatusOr<Outgoing> Read(CollectionFeed& feed, const CollectionView& source,
-                                const Context& context) {
+                                const Client& client, const Context& context) {
   switch (feed.phase()) {
     case Phase::kPrepare:
       return Prepare(feed, source, context);
@@ -118,7 +121,7 @@ common::StatusOr<Outgoing> Read(CollectionFeed& feed, const CollectionView& sour
       return out;
     }
     case Phase::kFollow:
-      return Follow(feed, source, context.chunks);
+      return Follow(feed, source, client.packed, context.chunks);
     case Phase::kDenied:
     case Phase::kAwait:
       break;
@@ -224,7 +227,7 @@ common::StatusOr<std::optional<Outgoing>> EntryRules::Step(CollectionFeed& feed,
   }
   RETURN_IF_ERROR(CheckHistory(feed, *state, context.epoch));
   const CollectionView source{.view = context.view, .collection = collection, .state = *state};
-  ASSIGN_OR_RETURN(Outgoing out, Read(feed, source, context));
+  ASSIGN_OR_RETURN(Outgoing out, Read(feed, source, client_, context));
   if (!out.pieces.empty()) return out;
   if (out.sent.complete_to && !feed.markers()) feed.acked = out.sent.complete_to;
   return std::optional<Outgoing>();

@@ -7,7 +7,6 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -19,6 +18,7 @@
 #include "common/clock.h"
 #include "common/entry.h"
 #include "common/names.h"
+#include "common/packed.h"
 #include "common/xds_limits.h"
 #include "control-plane/fanout/hub.h"
 #include "tests/fakes/memory_store.h"
@@ -48,6 +48,7 @@ struct Got {
   std::vector<Error> errors;
   std::vector<SharedBytes> pieces;
   std::size_t bytes = 0;
+  bool packed = false;
 
   bool empty() const { return resources.empty() && removed.empty() && errors.empty(); }
 };
@@ -247,6 +248,10 @@ class HubHarness : public ResponseSink {
     std::string bytes;
     for (const SharedBytes& piece : got.pieces) bytes.append(*piece);
     port.sent.reset();
+    const auto unpacked = common::Unpack(bytes);
+    EXPECT_TRUE(unpacked.ok()) << unpacked.status();
+    got.packed = *unpacked != nullptr;
+    if (got.packed) bytes = **unpacked;
     common::DeltaResponseView view;
     const common::Status status = common::DecodeDeltaResponse(bytes, view);
     EXPECT_TRUE(status.ok()) << status;

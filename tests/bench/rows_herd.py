@@ -69,7 +69,8 @@ def h1(sides):
             absolute("H1", f"{what}: p99 back", "s", [back["p99_s"]], "<= 60 s",
                      f"p50 {back['p50_s']} s, {back['retries']} told to come back"),
             absolute("H1", f"{what}: bytes received / keys and values changed", "x",
-                     [back["bytes"] / (streams * 100 * (16 + sides.args.value_bytes + 1))], ""),
+                     [back["bytes"] / (streams * 100 * (17 + sides.args.value_bytes))],
+                     "<= 1.5 x"),
             absolute("H1", f"{what}: most memory over that of the herd at rest",
                      "MB", [max(peak.bytes - before, 0) / 1e6], "<= 100 MB")]
 

@@ -9,6 +9,7 @@
 #include "common/delta_codec.h"
 #include "common/entry.h"
 #include "common/names.h"
+#include "common/packed.h"
 #include "common/version.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
@@ -44,6 +45,11 @@ void Response(std::string_view bytes) {
   for (const common::ResourceErrorView& error : view.errors) Touch(error.message);
 }
 
+void Packed(std::string_view bytes) {
+  const auto unpacked = common::Unpack(bytes);
+  if (unpacked.ok() && *unpacked != nullptr) Response(**unpacked);
+}
+
 void Payload(std::string_view bytes) {
   const std::optional<common::EntryView> entry = common::ParseEntryPayload(bytes);
   if (!entry) return;
@@ -77,6 +83,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   Request(bytes);
   Response(bytes);
+  Packed(bytes);
   Payload(bytes);
   Texts(bytes);
   return 0;

@@ -26,6 +26,7 @@
 #include "common/mailbox.h"
 #include "common/names.h"
 #include "common/open_files.h"
+#include "common/packed.h"
 #include "common/version.h"
 
 namespace {
@@ -67,7 +68,9 @@ class Stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
     CHECK(response_.DumpToSingleSlice(&slice).ok());
     common::DeltaResponseView view;
     const std::string_view bytes(reinterpret_cast<const char*>(slice.begin()), slice.size());
-    CHECK(common::DecodeDeltaResponse(bytes, view).ok());
+    const auto unpacked = common::Unpack(bytes);
+    CHECK(unpacked.ok());
+    CHECK(common::DecodeDeltaResponse(*unpacked ? **unpacked : bytes, view).ok());
     for (const common::ResourceView& resource : view.resources) {
       const auto marker = common::ParseMarker(resource.version);
       if (!marker) continue;
@@ -179,7 +182,7 @@ class Herd {
     common::DeltaRequest first;
     first.node.emplace().id = service_;
     first.node->instance = std::to_string(i);
-    first.node->features = {"tributary.cursor.v1"};
+    first.node->features = {"tributary.cursor.v1", std::string(common::kPackedFeature)};
     first.type_url = common::kEntryType;
     first.subscribe = {collection_};
     if (from_) first.initial_versions = {{collection_, common::FormatCursor(*from_)}};
