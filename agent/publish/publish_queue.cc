@@ -22,6 +22,13 @@ std::size_t BytesOf(const WriteBatch& batch) {
   return bytes;
 }
 
+// Of the old values that its outcome may carry: they share a message as well.
+std::size_t AnswerBytes(const WriteBatch& batch) {
+  const auto asks = [](const SocketWrite& write) { return write.options.get; };
+  return static_cast<std::size_t>(std::ranges::count_if(batch.writes, asks)) *
+         common::kValueBytesMax;
+}
+
 Status CheckWrite(const SocketWrite& write) {
   RETURN_IF_ERROR(common::ValidateDatasetName(write.dataset));
   if (write.key.size() > common::kKeyBytesMax) {
@@ -124,11 +131,12 @@ std::optional<tributary::v1::PublishRequest> PublishQueue::Next() {
   for (Pending& pending : pending_) {
     if (in_flight_ >= common::kPublisherBatchesInFlightMax) break;
     if (pending.in_flight || pending.outcome || !pending.done) continue;
-    if (bytes > 0 && bytes + pending.bytes > common::kPublishMessageBytesTarget) break;
+    const std::size_t cost = pending.bytes + AnswerBytes(pending.batch);
+    if (bytes > 0 && bytes + cost > common::kPublishMessageBytesTarget) break;
     if (pending.sequence == 0) pending.sequence = next_sequence_++;
     pending.in_flight = pending.was_sent = true;
     ++in_flight_;
-    bytes += pending.bytes;
+    bytes += cost;
     Encode(pending, *request.add_batches());
   }
   if (request.batches().empty()) return std::nullopt;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/limits.h"
+#include "control-plane/store/validate.h"
 
 namespace cp {
 namespace {
@@ -101,8 +102,14 @@ common::StatusOr<PublishJob> PublishParser::Take(tributary::v1::PublishRequest r
   PublishJob job{.publisher_id = publisher_id_,
                  .settled = request.settled(),
                  .forget = request.forget()};
+  std::size_t old_values = 0;
   for (tributary::v1::Batch& batch : *request.mutable_batches()) {
     ASSIGN_OR_RETURN(Batch taken, TakeBatch(batch));
+    old_values += OldValuesAsked(taken);
+    if (old_values > kMessageOldValuesMax) {
+      return InvalidArgument("the message asks for more than {} old values; send its batches apart",
+                             kMessageOldValuesMax);
+    }
     job.batches.push_back(std::move(taken));
   }
   return job;

@@ -17,10 +17,14 @@
 
 namespace cp {
 
+// Of all batches of a message: they come back in one answer.
+inline constexpr std::size_t kMessageOldValuesMax = 64;
+
 class PublishParser {
  public:
   // The job without its service and `done`. INVALID_ARGUMENT names the fault: no publisher id in
-  // the first message, another one later, more than kPublisherBatchesInFlightMax batches, sequences
+  // the first message, another one later, more than kPublisherBatchesInFlightMax batches or
+  // kMessageOldValuesMax old values, sequences
   // that do not grow, a write that neither puts nor deletes, an unknown condition.
   common::StatusOr<PublishJob> Take(tributary::v1::PublishRequest request);
 

@@ -69,7 +69,13 @@ TEST(PublishParserTest, NamesWhatIsMalformed) {
   for (std::size_t i = 1; i <= common::kPublisherBatchesInFlightMax + 1; ++i) {
     many += fmt::format("batches {{ sequence: {} }} ", i);
   }
+  std::string curious = "batches { sequence: 1 ";
+  for (std::size_t i = 0; i <= kMessageOldValuesMax; ++i) {
+    curious += R"(writes { put: "" dataset: "d" key: "k" return_old: true } )";
+  }
+  curious += "}";
   for (const Case& c : {
+           Case{hello, curious, "asks for more than 64 old values"},
            Case{"", "", "publisher_id of the first message has 0 bytes"},
            Case{"publisher_id: \"" + std::string(65, 'x') + "\"", "", "has 65 bytes, 1 to 64"},
            Case{hello, R"(publisher_id: "q")", "publisher_id changed"},

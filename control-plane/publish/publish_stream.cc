@@ -137,7 +137,7 @@ void PublishStream::SubmitJob(PublishJob job) {
   Submitted submitted{.at = streams_->clock.Now()};
   for (const Batch& batch : job.batches) {
     submitted.sequences.push_back(batch.sequence);
-    submitted.bytes += BatchBytes(batch);
+    submitted.bytes += BatchBytes(batch) + OldValuesAsked(batch) * common::kValueBytesMax;
   }
   {
     MutexLock lock(mutex_);
@@ -177,6 +177,7 @@ void PublishStream::OnDecided(const Submitted& submitted, const std::vector<Outc
   if (!greeted_) Greet();
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     AppendResult(submitted.sequences[i], outcomes[i], answers_);
+    for (const auto& [write, value] : outcomes[i].old) answer_bytes_ += value.size();
     has_answers_ = true;
   }
   Advance();
@@ -227,6 +228,7 @@ void PublishStream::Advance() {
     grpc::SerializationTraits<tributary::v1::PublishResponse>::Serialize(answers_, &output_, &own);
     answers_.Clear();
     has_answers_ = false;
+    answer_bytes_ = 0;
     writing_ = true;
     StartWrite(&output_);
   }
@@ -236,7 +238,7 @@ void PublishStream::Advance() {
   }
   const std::size_t unanswered = batches_ + static_cast<std::size_t>(answers_.results_size());
   if (!end_ && !reading_ && unanswered < common::kPublisherBatchesInFlightMax &&
-      bytes_ < common::kPublishBytesInFlightMax) {
+      bytes_ + answer_bytes_ < common::kPublishBytesInFlightMax) {
     reading_ = true;
     StartRead(&input_);
   }

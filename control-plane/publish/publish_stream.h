@@ -110,7 +110,8 @@ class PublishStream final : public PublishReactor,
   std::optional<common::Status> end_ TSA_GUARDED_BY(mutex_);
   std::size_t jobs_ TSA_GUARDED_BY(mutex_) = 0;     // submitted, undecided
   std::size_t batches_ TSA_GUARDED_BY(mutex_) = 0;  // in them
-  std::size_t bytes_ TSA_GUARDED_BY(mutex_) = 0;    // in them
+  std::size_t bytes_ TSA_GUARDED_BY(mutex_) = 0;    // in them, and in old values they may return
+  std::size_t answer_bytes_ TSA_GUARDED_BY(mutex_) = 0;  // of old values, in answers_
   bool greeted_ TSA_GUARDED_BY(mutex_) = false;
   bool has_answers_ TSA_GUARDED_BY(mutex_) = false;
   tributary::v1::PublishResponse answers_ TSA_GUARDED_BY(mutex_);

@@ -115,6 +115,11 @@ std::size_t BatchBytes(const Batch& batch) {
   return bytes;
 }
 
+std::size_t OldValuesAsked(const Batch& batch) {
+  const auto asks = [](const Write& write) { return write.return_old; };
+  return static_cast<std::size_t>(std::ranges::count_if(batch.writes, asks));
+}
+
 common::Status ValidateBatch(const Catalog& catalog, std::string_view service, const Batch& batch) {
   RETURN_IF_ERROR(ValidateFrame(batch));
   const common::Dataset* dataset = nullptr;  // of the last write: mostly the next one's, too

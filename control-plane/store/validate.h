@@ -31,5 +31,7 @@ inline constexpr std::size_t kBatchOldValuesMax = common::kBatchBytesMax / commo
 
 // Keys + values of a batch.
 std::size_t BatchBytes(const Batch& batch);
+// How many old values its outcome may carry.
+std::size_t OldValuesAsked(const Batch& batch);
 
 }  // namespace cp
