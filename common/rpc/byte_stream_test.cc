@@ -33,7 +33,8 @@ class EchoReactor final : public grpc::ServerGenericBidiReactor {
     StartWrite(&buffer_);
   }
   void OnWriteDone(bool ok) override {
-    if (ok) StartRead(&buffer_);
+    if (ok) return StartRead(&buffer_);
+    Finish(grpc::Status::CANCELLED);  // the client has gone; without it the server never ends
   }
   void OnDone() override { delete this; }
 
