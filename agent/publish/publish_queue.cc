@@ -168,15 +168,15 @@ void PublishQueue::Encode(const Pending& pending, tributary::v1::Batch& batch) {
 
 Status PublishQueue::OnResponse(const tributary::v1::PublishResponse& response) {
   if (!response.epoch().empty()) epoch_ = response.epoch();
-  auto it = pending_.begin();  // answers come in the order of the batches
+  auto next = pending_.begin();
   for (const tributary::v1::Result& result : response.results()) {
-    it = std::find_if(it, pending_.end(), [&](const Pending& pending) {
+    const auto is_due = [&](const Pending& pending) {
       return pending.in_flight && pending.sequence == result.sequence();
-    });
-    if (it == pending_.end()) {
-      return common::InvalidArgument("publish result of batch {}, which is not due",
-                                     result.sequence());
-    }
+    };
+    auto it = std::find_if(next, pending_.end(), is_due);  // answers come in order, mostly
+    if (it == pending_.end()) it = std::find_if(pending_.begin(), next, is_due);
+    if (it == next && (it == pending_.end() || !is_due(*it))) continue;  // decided before
+    next = it + 1;
     if (result.code() < 0 || result.code() > 16) {
       return common::InvalidArgument("publish result with code {}", result.code());
     }

@@ -90,7 +90,7 @@ TEST(PublishParserTest, NamesWhatIsMalformed) {
                 "neither puts nor deletes"},
            Case{hello, R"(batches { sequence: 1 writes { dataset: "d" key: "k" delete: false } })",
                 "delete: false"},
-           Case{hello, many, "has 65 batches, at most 64"},
+           Case{hello, many, "has 1025 batches, at most 1024"},
        }) {
     SCOPED_TRACE(c.want);
     PublishParser parser;

@@ -130,15 +130,16 @@ TEST_F(LmdbStoreTest, ABatchSpansDatasetsOrIsRefusedWhole) {
 
 TEST_F(LmdbStoreTest, AnswersARetryAsBeforeAndSaysWhenItCannot) {
   Declare(testing::DeclareDataset("d", "o"));
+  constexpr std::uint64_t kLast = common::kPublisherResultsKept + 6;
   std::vector<Outcome> first(1);
-  for (std::uint64_t sequence = 1; sequence <= 70; ++sequence) {
+  for (std::uint64_t sequence = 1; sequence <= kLast; ++sequence) {
     Batch batch = MakeBatch("p", sequence, {Put("d", "a", std::to_string(sequence))});
     if (sequence == 40) batch.refused = absl::PermissionDeniedError("not yours");
     first.push_back(Publish(std::move(batch)));
   }
   Reopen();
-  EXPECT_EQ(*store_->LastSequence("p"), 70u);
-  for (std::uint64_t sequence = 7; sequence <= 70; ++sequence) {
+  EXPECT_EQ(*store_->LastSequence("p"), kLast);
+  for (const std::uint64_t sequence : {std::uint64_t{7}, std::uint64_t{40}, kLast}) {
     const Outcome again = Publish(MakeBatch("p", sequence, {Put("d", "a", "again")}));
     EXPECT_EQ(again.status, first[sequence].status) << sequence;
     EXPECT_EQ(again.revision, first[sequence].revision) << sequence;
@@ -147,7 +148,15 @@ TEST_F(LmdbStoreTest, AnswersARetryAsBeforeAndSaysWhenItCannot) {
   const Outcome old = Publish(MakeBatch("p", 6, {Put("d", "a", "again")}));
   EXPECT_EQ(old.status.code(), StatusCode::kOutOfRange);
   EXPECT_NE(old.status.ToString().find("batch 6 of publisher p"), std::string::npos);
-  EXPECT_EQ(Changes("d"), (Texts{"a=70"}));
+  EXPECT_EQ(Changes("d"), Texts{fmt::format("a={}", kLast)});
+
+  Batch settling = MakeBatch("p", kLast + 1, {Put("d", "a", "last")});
+  settling.settled = kLast;
+  EXPECT_EQ(Publish(settling).status, absl::OkStatus());
+  EXPECT_EQ(Publish(MakeBatch("p", kLast, {Put("d", "a", "again")})).status.code(),
+            StatusCode::kOutOfRange)
+      << "the publisher has said that it knows the outcome";
+  EXPECT_EQ(Publish(settling).revision, State("d")->head) << "this one is remembered";
 
   Group forget;
   forget.forget_publishers = {"p", "unknown", "", std::string(1000, 'x')};

@@ -90,7 +90,7 @@ def test_what_is_read_is_held_and_kept_fresh(market):
     for key in touched:
         assert client.get(key).startswith(key[8:] + "-")
     assert client.mget(touched[:50] + ["prices/none"])[-1] is None
-    assert web.copies()["prices"]["entries"] == len(touched) + 1
+    eventually(lambda: web.copies()["prices"]["entries"] == len(touched) + 1)
     assert disk(web) <= disk(everything) * 0.02, (disk(web), disk(everything))
     owner.set(touched[3], "changed")
     owner.set("prices/none", "appeared")
