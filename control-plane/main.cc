@@ -22,9 +22,9 @@ namespace {
 constexpr std::uint64_t kOpenFilesWanted = 2 * common::kStreamsMax + 512;
 constexpr std::uint64_t kOpenFilesEnough = 10'000 + 512;  // agents that do not publish
 
-// Chunks of first loads go back to the system when they are sent. Left to itself malloc soon takes
-// such sizes from its heaps, where what lives on keeps them: a MiB for each agent that ever loaded.
-constexpr int kMmapThresholdBytes = 256 * 1024;
+// Chunks of first loads come from the heaps, which hub_thread.cc trims behind them. As maps of
+// their own every page of them would fault in anew: that is eight times the CPU of a first load.
+constexpr int kMmapThresholdBytes = 32 << 20;  // the greatest that glibc takes
 
 int Run(const cp::Options& options) {
   mallopt(M_MMAP_THRESHOLD, kMmapThresholdBytes);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -93,21 +94,28 @@ class HubThread final : public CommitListener {
   class Sink final : public ResponseSink {
    public:
     Sink(common::Log& log, const common::Clock& clock)
-        : log_(log), limiter_(clock), nack_limiter_(clock) {}
+        : log_(log), clock_(clock), limiter_(clock), nack_limiter_(clock) {}
     void Send(StreamId stream, Response response) override;
     void ReadNext(StreamId stream) override;
     void Close(StreamId stream, common::Status status) override;
     void OnNack(StreamId stream, const Nack& nack) override;
+    // When memory should go back to the system; absent: there is nothing to give back.
+    std::optional<common::MonotonicTime> TrimAt() const;
+    void Trimmed() { large_bytes_ = 0; }
 
     std::map<StreamId, std::unique_ptr<DeltaStream>> streams;
 
    private:
     common::Log& log_;
+    const common::Clock& clock_;
     common::LogLimiter limiter_, nack_limiter_;
+    std::size_t large_bytes_ = 0;  // of large responses since memory was given back
+    common::MonotonicTime large_sent_at_;
   };
 
   void Post(Event event);
   void Run();
+  void GiveMemoryBack();
   // Until the hub has something to do by itself.
   std::chrono::nanoseconds Wait() const;
   void Handle(Event& event);

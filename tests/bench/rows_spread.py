@@ -1,5 +1,6 @@
 """P1, F1, F2, W1: how changes spread, and what that costs the server."""
 import subprocess
+import time
 
 from figures import absolute, busy_note, compare, in_pairs, pick
 from rows_read import load
@@ -117,8 +118,10 @@ def f2(sides):
     for what, (server, address) in ((f"{sides.args.entries} entries", sides.control_plane()),
                                     ("a small dataset", sides.small_control_plane())):
         first = hold(sides, address, 2)  # what the server keeps for all has been made
+        time.sleep(3)  # what first loads took is given back a second behind them
         before = anonymous_bytes(server)[0]
         rest = hold(sides, address, many)
+        time.sleep(3)
         kib = max(anonymous_bytes(server)[0] - before, 0) / many / 1024
         for process in (first, rest):
             process.kill()
