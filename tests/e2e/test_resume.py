@@ -95,6 +95,29 @@ def test_control_plane_restarts_under_agents(shop):
     assert sum(v for k, v in metrics.items() if "reconnects_total" in k) >= 5
 
 
+def test_connections_end_with_age_and_nobody_notices(world):
+    cp = world.control_plane(max_connection_age="1s").start()
+    cp.declare(dataset("prices", "shop"), subscription("web", "web", "prices"))
+    owner, web = world.agent("shop", cp).start().redis(), world.agent("web", cp).start()
+    web.wait_synced("prices")
+    reader = web.redis()
+    owner.mset({f"prices/{n}": "0" for n in range(1000)})
+    eventually(lambda: reader.dbsize() == 1000)
+    loaded = web.bytes_in()
+
+    def reconnects():
+        return sum(v for k, v in web.metrics().items() if "reconnects_total" in k)
+
+    for n in range(1, 10_000):
+        # A write whose stream ends under it says that it may have been applied.
+        eventually(lambda: owner.set("prices/n", str(n)))
+        eventually(lambda: reader.get("prices/n") == str(n))
+        assert reader.dbsize() == 1001
+        if reconnects() >= 3:
+            break
+    assert web.bytes_in() < 2 * loaded + 600 * n, "it resumes, and loads nothing again"
+
+
 def test_second_address_takes_over(world):
     """Two control planes over the same data, one at a time: the agent finds the living one."""
     data = world.dir / "shared.data"
