@@ -17,9 +17,9 @@ import tempfile
 BOUNDS = {
     "get": 3200,  # parse, look up by the index, reply; of a pipeline of 64
     "get_by_tree": 4400,  # the same without an index
-    "load_entry": 2800,  # into a new generation, in key order
+    "load_entry": 2350,  # into a new generation, in key order
     "apply_entry": 7600,  # of a cut of 100 to a copy that serves, with its share of the commit
-    "splice_entry": 1150,  # into a response, from the store
+    "splice_entry": 720,  # into a response, from the store
 }
 
 
