@@ -174,8 +174,8 @@ Status PublishQueue::OnResponse(const tributary::v1::PublishResponse& response) 
       return pending.in_flight && pending.sequence == result.sequence();
     };
     auto it = std::find_if(next, pending_.end(), is_due);  // answers come in order, mostly
-    if (it == pending_.end()) it = std::find_if(pending_.begin(), next, is_due);
-    if (it == next && (it == pending_.end() || !is_due(*it))) continue;  // decided before
+    if (it == pending_.end()) it = std::ranges::find_if(pending_, is_due);
+    if (it == pending_.end()) continue;  // decided before
     next = it + 1;
     if (result.code() < 0 || result.code() > 16) {
       return common::InvalidArgument("publish result with code {}", result.code());

@@ -36,6 +36,19 @@ def shop(world):
     return Shop(world)
 
 
+@pytest.fixture
+def owner(world):
+    """The agent of `shop`, which owns `prices` and has a copy of it."""
+    cp = world.control_plane()
+    cp.declare(harness.dataset("prices", "shop", ["*"]),
+               harness.subscription("own", "shop", "prices"),
+               harness.subscription("web", "web", "prices"))
+    cp.start()
+    agent = world.agent("shop", cp).start().wait_synced("prices")
+    agent.cp = cp
+    return agent
+
+
 class Shop:
     def __init__(self, world):
         self.cp = world.control_plane()

@@ -2,8 +2,6 @@
 import threading
 import time
 
-import pytest
-
 from harness import BIN, dataset, eventually, subscription
 from links import Link
 
@@ -13,18 +11,6 @@ SLACK = 0.25  # how far an agent's idea of the control plane's clock may be off 
 def wrong_by(millis):
     """The environment of a program on a host whose clock is wrong."""
     return {"LD_PRELOAD": str(BIN / "libwrong_clock.so"), "WRONG_CLOCK_MS": str(millis)}
-
-
-@pytest.fixture
-def owner(world):
-    """The agent of `shop`, which owns `prices` and has a copy of it."""
-    cp = world.control_plane()
-    cp.declare(dataset("prices", "shop", ["*"]), subscription("own", "shop", "prices"),
-               subscription("web", "web", "prices"))
-    cp.start()
-    agent = world.agent("shop", cp).start().wait_synced("prices")
-    agent.cp = cp
-    return agent
 
 
 def test_an_entry_is_absent_everywhere_from_its_instant_on(world, owner):

@@ -51,18 +51,6 @@ def peer(world):
     process.wait()
 
 
-@pytest.fixture
-def owner(world):
-    """The agent of `shop`, which owns `prices` and has a copy of it."""
-    cp = world.control_plane()
-    cp.declare(dataset("prices", "shop", ["*"]), subscription("own", "shop", "prices"),
-               subscription("web", "web", "prices"))
-    cp.start()
-    agent = world.agent("shop", cp).start().wait_synced("prices")
-    agent.cp = cp
-    return agent
-
-
 # --- beside Redis -------------------------------------------------------------------------------
 
 K, X = "prices/k", "prices/x"
