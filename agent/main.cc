@@ -14,6 +14,7 @@
 #include "common/config.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/open_files.h"
 #include "common/rpc/grpc_log.h"
 #include "common/signals.h"
@@ -23,10 +24,7 @@ namespace {
 // Beside clients: streams, files, threads' descriptors, and room to refuse one client too many.
 constexpr std::uint64_t kOpenFiles = common::kClientsMax + 512;
 
-// Messages of a MiB come from the heap and stay there for the next. Left to itself malloc maps each
-// of them anew, and every page of it faults in again: half of the CPU of a first load.
-constexpr int kMappedBytes = 32 << 20;  // the greatest that glibc takes
-constexpr int kKeptBytes = 16 << 20;
+constexpr int kKeptBytes = 16 << 20;  // free memory at the heap's end, for the next message
 
 int Finish(const common::LoadOutcome& outcome) {
   std::fputs(outcome.text.c_str(), *outcome.exit_code == 0 ? stdout : stderr);
@@ -51,7 +49,7 @@ int main(int argc, char** argv) {
     return agent::RunHealthcheck(argc, argv);
   }
   common::BlockStopSignals();
-  mallopt(M_MMAP_THRESHOLD, kMappedBytes);
+  common::KeepLargeBlocks();
   mallopt(M_TRIM_THRESHOLD, kKeptBytes);
   agent::AgentOptions options;
   const auto table = agent::OptionTable(options);

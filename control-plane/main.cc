@@ -1,6 +1,4 @@
 // tributary-control-plane: options → App → wait for a signal → drain.
-#include <malloc.h>
-
 #include <cstdint>
 #include <cstdio>
 
@@ -8,6 +6,7 @@
 #include "common/config.h"
 #include "common/limits.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/metrics.h"
 #include "common/open_files.h"
 #include "common/rpc/grpc_log.h"
@@ -22,12 +21,8 @@ namespace {
 constexpr std::uint64_t kOpenFilesWanted = 2 * common::kStreamsMax + 512;
 constexpr std::uint64_t kOpenFilesEnough = 10'000 + 512;  // agents that do not publish
 
-// Chunks of first loads come from the heaps, which hub_thread.cc trims behind them. As maps of
-// their own every page of them would fault in anew: that is eight times the CPU of a first load.
-constexpr int kMmapThresholdBytes = 32 << 20;  // the greatest that glibc takes
-
 int Run(const cp::Options& options) {
-  mallopt(M_MMAP_THRESHOLD, kMmapThresholdBytes);
+  common::KeepLargeBlocks();  // hub_thread.h gives back what first loads leave
   common::SystemClock clock;
   common::Log log(*common::ParseLogLevel(options.log_level),
                   *common::ParseLogFormat(options.log_format));

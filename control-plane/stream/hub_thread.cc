@@ -19,7 +19,7 @@ constexpr std::size_t kQuestionsMax = 10'000;
 constexpr std::chrono::seconds kWakeEvery{60};
 constexpr std::size_t kNackTextBytesMax = 500;  // in the log
 
-// The chunks of first loads come from malloc's heaps (main.cc says why) and leave holes there, a
+// The chunks of first loads come from malloc's heaps (common/memory.h) and leave holes there, a
 // MiB for each agent that ever loaded. Some time after the last one the holes are given back.
 constexpr std::size_t kLargeResponseBytes = 256 * common::kKiB;
 constexpr std::size_t kTrimBytes = 16 * common::kMiB;
