@@ -39,8 +39,6 @@ enum NodeField : std::uint32_t {
 };
 constexpr std::string_view kInstanceKey = "instance";
 
-Status Malformed(std::string_view what) { return InvalidArgument("malformed {}", what); }
-
 Status CopyText(std::string_view what, std::string_view bytes, std::string& out) {
   if (!IsUtf8(bytes)) return InvalidArgument("{} is not UTF-8", what);
   out.assign(bytes);

@@ -17,8 +17,6 @@ enum ResponseField : std::uint32_t {
   kResourceErrors = 9,
 };
 
-Status Malformed(std::string_view what) { return InvalidArgument("malformed {}", what); }
-
 Status DecodeAny(std::string_view bytes, ResourceView& resource) {
   WireReader in(bytes);
   while (in.Next()) {

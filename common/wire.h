@@ -10,7 +10,12 @@
 #include <string>
 #include <string_view>
 
+#include "common/status.h"
+
 namespace common {
+
+// The error of a message that does not parse: INVALID_ARGUMENT "malformed <what>".
+inline Status Malformed(std::string_view what) { return InvalidArgument("malformed {}", what); }
 
 // for (WireReader in(bytes); in.Next();) switch (in.field()) …; then check in.ok().
 class WireReader {

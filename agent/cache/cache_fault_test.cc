@@ -19,7 +19,6 @@ using common::OkStatus;
 using common::Status;
 using common::StatusCode;
 
-const Collection kOrders{.dataset = "orders", .prefix = ""};
 const Collection kPrices{.dataset = "prices", .prefix = ""};
 
 class CacheFullTest : public CacheFixture {

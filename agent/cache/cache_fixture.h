@@ -18,6 +18,8 @@
 
 namespace agent {
 
+inline const common::Collection kOrders{.dataset = "orders", .prefix = ""};
+
 // Deleted at the end of its life. In memory where the machine has a file system for it.
 class TempDir {
  public:

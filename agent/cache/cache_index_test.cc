@@ -19,8 +19,6 @@ using common::Collection;
 using common::OkStatus;
 using common::Revision;
 
-const Collection kOrders{.dataset = "orders", .prefix = ""};
-
 // --- the table alone --------------------------------------------------------------------------
 
 TEST(PlaceIndexTest, NeverTellsAnythingButWhatWasPutLast) {

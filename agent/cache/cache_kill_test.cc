@@ -19,7 +19,6 @@ using common::Collection;
 using common::OkStatus;
 using common::Revision;
 
-const Collection kOrders{.dataset = "orders", .prefix = ""};
 constexpr int kKills = 60;
 
 // What the cut `revision` does; both processes know.

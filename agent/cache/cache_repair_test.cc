@@ -9,7 +9,6 @@ namespace agent {
 namespace {
 
 constexpr std::size_t kBuckets = 64;
-const common::Collection kOrders{"orders", ""};
 
 class CacheRepairTest : public CacheFixture {
  protected:
@@ -58,8 +57,7 @@ TEST_F(CacheRepairTest, KeepsAllButTheBucketsThatAreSentAnew) {
 TEST_F(CacheRepairTest, DroppedItIsAsIfNothingHadBeen) {
   Fill(100);
   const CopyState before = writer_->Copies().at(0);
-  ASSERT_EQ(writer_->BeginRepair(kOrders, At(20), common::BucketSet(kBuckets)),
-            common::OkStatus());
+  ASSERT_EQ(writer_->BeginRepair(kOrders, At(20), common::BucketSet(kBuckets)), common::OkStatus());
   Reopen();
   EXPECT_TRUE(writer_->Copies().at(0).repairing);
   ASSERT_EQ(writer_->DropLoad(kOrders), common::OkStatus());

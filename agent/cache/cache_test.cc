@@ -13,7 +13,7 @@ using common::Collection;
 using common::OkStatus;
 using common::StatusCode;
 
-const Collection kOrders{.dataset = "orders.shop", .prefix = ""};
+const Collection kShopOrders{.dataset = "orders.shop", .prefix = ""};
 const Collection kEu{.dataset = "prices", .prefix = "eu-"};
 const Collection kUs{.dataset = "prices", .prefix = "us-"};
 
@@ -21,40 +21,40 @@ class CacheTest : public CacheFixture {};
 
 TEST_F(CacheTest, CopyGoesThroughItsLife) {
   EXPECT_EQ(Get("orders.shop", "1"), "<not subscribed>");
-  ASSERT_EQ(writer_->Add(kOrders), OkStatus());
+  ASSERT_EQ(writer_->Add(kShopOrders), OkStatus());
   EXPECT_EQ(Get("orders.shop", "1"), "<loading>");
-  ASSERT_EQ(writer_->BeginLoad(kOrders, At(5)), OkStatus());
+  ASSERT_EQ(writer_->BeginLoad(kShopOrders, At(5)), OkStatus());
   Changes first;
   first.Put("1", At(3), "one").Put("2", At(4), "two");
-  ASSERT_EQ(writer_->Load(kOrders, first.Views()), OkStatus());
+  ASSERT_EQ(writer_->Load(kShopOrders, first.Views()), OkStatus());
   EXPECT_EQ(Get("orders.shop", "1"), "<loading>");
   Changes rest;
   rest.Put("3", At(7), "three", "text/plain").Remove("1", At(6));
-  ASSERT_EQ(writer_->Apply(kOrders, rest.Views(), At(7)), OkStatus());
+  ASSERT_EQ(writer_->Apply(kShopOrders, rest.Views(), At(7)), OkStatus());
   EXPECT_EQ(Get("orders.shop", "1"), "<none>");
   EXPECT_EQ(Get("orders.shop", "2"), "two");
   EXPECT_EQ(Get("orders.shop", "3"), "three");
-  ASSERT_EQ(writer_->Deny(kOrders, Denial::kNoPermission), OkStatus());
+  ASSERT_EQ(writer_->Deny(kShopOrders, Denial::kNoPermission), OkStatus());
   EXPECT_EQ(Get("orders.shop", "2"), "<no permission>");
-  ASSERT_EQ(writer_->Deny(kOrders, Denial::kNoDataset), OkStatus());
+  ASSERT_EQ(writer_->Deny(kShopOrders, Denial::kNoDataset), OkStatus());
   EXPECT_EQ(Get("orders.shop", "2"), "<no dataset>");
-  ASSERT_EQ(writer_->Deny(kOrders, Denial::kNone), OkStatus());
+  ASSERT_EQ(writer_->Deny(kShopOrders, Denial::kNone), OkStatus());
   EXPECT_EQ(Get("orders.shop", "2"), "<loading>");
-  ASSERT_EQ(writer_->Remove(kOrders), OkStatus());
+  ASSERT_EQ(writer_->Remove(kShopOrders), OkStatus());
   EXPECT_EQ(Get("orders.shop", "2"), "<not subscribed>");
-  EXPECT_EQ(writer_->Remove(kOrders), OkStatus()) << "nothing to remove";
+  EXPECT_EQ(writer_->Remove(kShopOrders), OkStatus()) << "nothing to remove";
 }
 
 TEST_F(CacheTest, KeepsWhatAnEntryCarries) {
-  ASSERT_EQ(writer_->Add(kOrders), OkStatus());
-  ASSERT_EQ(writer_->BeginLoad(kOrders, At(9)), OkStatus());
+  ASSERT_EQ(writer_->Add(kShopOrders), OkStatus());
+  ASSERT_EQ(writer_->BeginLoad(kShopOrders, At(9)), OkStatus());
   const Change change{.key = "k",
                       .version = At(9),
                       .entry = common::EntryView{.value = std::string_view("a\0b", 3),
                                                  .published_at_ms = 1'700'000'000'123,
                                                  .expires_at_ms = 1'800'000'000'456,
                                                  .content_type = "application/json"}};
-  ASSERT_EQ(writer_->Apply(kOrders, {&change, 1}, At(9)), OkStatus());
+  ASSERT_EQ(writer_->Apply(kShopOrders, {&change, 1}, At(9)), OkStatus());
   ASSERT_EQ(reader_->Refresh(), OkStatus());
   const auto found = reader_->Get("orders.shop", "k");
   ASSERT_TRUE(found.ok() && found->has_value());
@@ -69,12 +69,12 @@ TEST_F(CacheTest, KeepsWhatAnEntryCarries) {
 TEST_F(CacheTest, StateTellsTotalsAndCursors) {
   Changes changes;
   changes.Put("a", At(1), "xx").Put("bb", At(2), "yyy");
-  LoadCopy(kOrders, changes, 2);
-  ASSERT_EQ(writer_->BeginLoad(kOrders, At(8)), OkStatus());
+  LoadCopy(kShopOrders, changes, 2);
+  ASSERT_EQ(writer_->BeginLoad(kShopOrders, At(8)), OkStatus());
   EXPECT_FALSE(writer_->Copies().at(0).load_cursor) << "no key yet: nothing to resume";
   Changes again;
   again.Put("a", At(7), "new");
-  ASSERT_EQ(writer_->Load(kOrders, again.Views()), OkStatus());
+  ASSERT_EQ(writer_->Load(kShopOrders, again.Views()), OkStatus());
   Reopen();
   const std::vector<CopyState> states = writer_->Copies();
   ASSERT_EQ(states.size(), 1u);
@@ -96,12 +96,12 @@ TEST_F(CacheTest, StateTellsTotalsAndCursors) {
 TEST_F(CacheTest, ReaderKeepsItsSnapshotAcrossSwapAndRemoval) {
   Changes old;
   old.Put("a", At(1), "old").Put("b", At(1), "old");
-  LoadCopy(kOrders, old, 1);
+  LoadCopy(kShopOrders, old, 1);
   ASSERT_EQ(reader_->Refresh(), OkStatus());
   Changes fresh;
   fresh.Put("a", At(2), "new");
-  LoadCopy(kOrders, fresh, 2);
-  ASSERT_EQ(writer_->Remove(kOrders), OkStatus());
+  LoadCopy(kShopOrders, fresh, 2);
+  ASSERT_EQ(writer_->Remove(kShopOrders), OkStatus());
   Changes other;
   other.Put("a", At(3), "other");
   LoadCopy(kEu, *std::make_unique<Changes>(), 1);
@@ -115,15 +115,15 @@ TEST_F(CacheTest, ReaderKeepsItsSnapshotAcrossSwapAndRemoval) {
 TEST_F(CacheTest, StagedChangesComeBeforeTheOthersOfTheirCut) {
   Changes old;
   old.Put("a", At(1), "1").Put("b", At(1), "1");
-  LoadCopy(kOrders, old, 1);
+  LoadCopy(kShopOrders, old, 1);
   Changes staged;
   staged.Put("a", At(2), "2").Remove("b", At(2)).Put("c", At(2), "2");
-  ASSERT_EQ(writer_->Stage(kOrders, staged.Views()), OkStatus());
+  ASSERT_EQ(writer_->Stage(kShopOrders, staged.Views()), OkStatus());
   EXPECT_EQ(Get("orders.shop", "a"), "1");
   EXPECT_EQ(cache_->Check(), OkStatus());
   Changes last;
   last.Put("a", At(3), "3");
-  ASSERT_EQ(writer_->Apply(kOrders, last.Views(), At(3)), OkStatus());
+  ASSERT_EQ(writer_->Apply(kShopOrders, last.Views(), At(3)), OkStatus());
   EXPECT_EQ(Get("orders.shop", "a"), "3");
   EXPECT_EQ(Get("orders.shop", "b"), "<none>");
   EXPECT_EQ(Get("orders.shop", "c"), "2");
@@ -132,30 +132,30 @@ TEST_F(CacheTest, StagedChangesComeBeforeTheOthersOfTheirCut) {
 TEST_F(CacheTest, StagedChangesAreForgottenWhenDroppedOrByANewProcess) {
   Changes old;
   old.Put("a", At(1), "1");
-  LoadCopy(kOrders, old, 1);
+  LoadCopy(kShopOrders, old, 1);
   for (const bool reopen : {false, true}) {
     SCOPED_TRACE(reopen);
     Changes staged;
     staged.Put("a", At(2), "2");
-    ASSERT_EQ(writer_->Stage(kOrders, staged.Views()), OkStatus());
+    ASSERT_EQ(writer_->Stage(kShopOrders, staged.Views()), OkStatus());
     if (reopen) {
       Reopen();
     } else {
-      ASSERT_EQ(writer_->DropStaged(kOrders), OkStatus());
+      ASSERT_EQ(writer_->DropStaged(kShopOrders), OkStatus());
     }
-    ASSERT_EQ(writer_->Apply(kOrders, {}, At(3)), OkStatus());
+    ASSERT_EQ(writer_->Apply(kShopOrders, {}, At(3)), OkStatus());
     EXPECT_EQ(Get("orders.shop", "a"), "1");
   }
 }
 
 TEST_F(CacheTest, LoadTakesKeysInAnyOrder) {
-  ASSERT_EQ(writer_->Add(kOrders), OkStatus());
-  ASSERT_EQ(writer_->BeginLoad(kOrders, At(1)), OkStatus());
+  ASSERT_EQ(writer_->Add(kShopOrders), OkStatus());
+  ASSERT_EQ(writer_->BeginLoad(kShopOrders, At(1)), OkStatus());
   Changes changes;
   changes.Put("m", At(1), "1").Put("z", At(1), "1").Put("a", At(1), "1").Put("m", At(2), "2");
   changes.Remove("z", At(3)).Put("zz", At(3), "3").Remove("none", At(3));
-  ASSERT_EQ(writer_->Load(kOrders, changes.Views()), OkStatus());
-  ASSERT_EQ(writer_->Apply(kOrders, {}, At(3)), OkStatus());
+  ASSERT_EQ(writer_->Load(kShopOrders, changes.Views()), OkStatus());
+  ASSERT_EQ(writer_->Apply(kShopOrders, {}, At(3)), OkStatus());
   EXPECT_EQ(Scan("orders.shop"), "a m zz");
   EXPECT_EQ(Get("orders.shop", "m"), "2");
 }
@@ -191,7 +191,7 @@ TEST_F(CacheTest, PrefixCopiesAreJoinedInScans) {
 TEST_F(CacheTest, ScanGoesOnAcrossSwapsAndRemovals) {
   Changes old;
   for (int i = 0; i < 300; ++i) old.Put(fmt::format("{:03}", i), At(1), "old");
-  LoadCopy(kOrders, old, 1);
+  LoadCopy(kShopOrders, old, 1);
   std::string after;
   std::vector<std::string> even_keys;
   for (common::Revision revision = 2;; ++revision) {
@@ -208,58 +208,58 @@ TEST_F(CacheTest, ScanGoesOnAcrossSwapsAndRemovals) {
       }
     }
     if (revision % 2 == 0) {
-      LoadCopy(kOrders, fresh, revision);
+      LoadCopy(kShopOrders, fresh, revision);
     } else {
       Changes removal;
       removal.Remove(after, At(revision)).Put(after, At(revision), "again");
-      ASSERT_EQ(writer_->Apply(kOrders, removal.Views(), At(revision)), OkStatus());
+      ASSERT_EQ(writer_->Apply(kShopOrders, removal.Views(), At(revision)), OkStatus());
     }
   }
   EXPECT_EQ(even_keys.size(), 150u);
   EXPECT_TRUE(std::is_sorted(even_keys.begin(), even_keys.end()));
   EXPECT_EQ(std::adjacent_find(even_keys.begin(), even_keys.end()), even_keys.end());
   after = "100";
-  ASSERT_EQ(writer_->Remove(kOrders), OkStatus());
+  ASSERT_EQ(writer_->Remove(kShopOrders), OkStatus());
   EXPECT_EQ(Scan("orders.shop", "", after), "") << "the copy is gone, so is the rest of the scan";
 }
 
 TEST_F(CacheTest, ListenerHearsWhatReadersWillSee) {
   Changes old;
   old.Put("a", At(1), "1").Put("b", At(1), "1");
-  LoadCopy(kOrders, old, 1);
+  LoadCopy(kShopOrders, old, 1);
   EXPECT_EQ(listener_.changed, std::vector<std::string>{"all orders.shop"});
   listener_.changed.clear();
   Changes staged;
   staged.Put("s", At(2), "2");
-  ASSERT_EQ(writer_->Stage(kOrders, staged.Views()), OkStatus());
+  ASSERT_EQ(writer_->Stage(kShopOrders, staged.Views()), OkStatus());
   EXPECT_TRUE(listener_.changed.empty());
   Changes changes;
   changes.Put("a", At(1), "1").Remove("b", At(2)).Remove("none", At(2)).Put("c", At(2), "2");
-  ASSERT_EQ(writer_->Apply(kOrders, changes.Views(), At(2)), OkStatus());
+  ASSERT_EQ(writer_->Apply(kShopOrders, changes.Views(), At(2)), OkStatus());
   EXPECT_EQ(listener_.changed, (std::vector<std::string>{"set orders.shop/s", "del orders.shop/b",
                                                          "set orders.shop/c"}));
   listener_.changed.clear();
   listener_.wants = false;
   Changes more;
   more.Put("a", At(3), "3");
-  ASSERT_EQ(writer_->Apply(kOrders, more.Views(), At(3)), OkStatus());
+  ASSERT_EQ(writer_->Apply(kShopOrders, more.Views(), At(3)), OkStatus());
   EXPECT_TRUE(listener_.changed.empty());
-  ASSERT_EQ(writer_->Deny(kOrders, Denial::kNoDataset), OkStatus());
-  ASSERT_EQ(writer_->Deny(kOrders, Denial::kNoDataset), OkStatus());
-  ASSERT_EQ(writer_->Remove(kOrders), OkStatus());
+  ASSERT_EQ(writer_->Deny(kShopOrders, Denial::kNoDataset), OkStatus());
+  ASSERT_EQ(writer_->Deny(kShopOrders, Denial::kNoDataset), OkStatus());
+  ASSERT_EQ(writer_->Remove(kShopOrders), OkStatus());
   EXPECT_EQ(listener_.changed, std::vector<std::string>{"all orders.shop"})
       << "it was readable once";
 }
 
 TEST_F(CacheTest, ManyChangesAreToldAsAReplacement) {
   Changes none;
-  LoadCopy(kOrders, none, 1);
+  LoadCopy(kShopOrders, none, 1);
   listener_.changed.clear();
   Changes many;
   for (std::size_t i = 0; i <= common::kChangedKeysMax; ++i) {
     many.Put(fmt::format("{:08}", i), At(2), "");
   }
-  ASSERT_EQ(writer_->Apply(kOrders, many.Views(), At(2)), OkStatus());
+  ASSERT_EQ(writer_->Apply(kShopOrders, many.Views(), At(2)), OkStatus());
   EXPECT_EQ(listener_.changed, std::vector<std::string>{"all orders.shop"});
 }
 
@@ -314,7 +314,7 @@ TEST_F(CacheTest, LimitsAreReached) {
   const std::string key(common::kKeyBytesMax, '\xFF');
   changes.Put(key, At(1), std::string(common::kValueBytesMax, 'v'),
               std::string(common::kContentTypeBytesMax, 't'));
-  LoadCopy(kOrders, changes, 1);
+  LoadCopy(kShopOrders, changes, 1);
   EXPECT_EQ(Get("orders.shop", key).size(), common::kValueBytesMax);
   EXPECT_EQ(Get("orders.shop", key + "x"), "<none>") << "longer than LMDB's keys";
   EXPECT_EQ(Get("orders.shop", std::string(2000, 'x')), "<none>");
@@ -326,7 +326,7 @@ TEST_F(CacheTest, CarriesAsManyCopiesAsItSays) {
   for (std::size_t i = 0; i < common::kCopiesMax; ++i) {
     ASSERT_EQ(writer_->Add({.dataset = "d", .prefix = fmt::format("{:04}", i)}), OkStatus());
   }
-  EXPECT_EQ(writer_->Add(kOrders).code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(writer_->Add(kShopOrders).code(), StatusCode::kResourceExhausted);
   EXPECT_EQ(writer_->Add({.dataset = "d", .prefix = "0001"}), OkStatus()) << "is there";
   EXPECT_EQ(writer_->Copies().size(), common::kCopiesMax);
 }
@@ -345,10 +345,10 @@ TEST_F(CacheTest, SlotsAreUsedAgain) {
   for (int i = 0; i < 100; ++i) {
     Changes changes;
     changes.Put("a", At(1), std::to_string(i));
-    LoadCopy(kOrders, changes, 1);
-    ASSERT_EQ(writer_->BeginLoad(kOrders, At(2)), OkStatus());
-    ASSERT_EQ(writer_->Load(kOrders, changes.Views()), OkStatus());
-    ASSERT_EQ(writer_->BeginLoad(kOrders, At(3)), OkStatus()) << "drops the unfinished one";
+    LoadCopy(kShopOrders, changes, 1);
+    ASSERT_EQ(writer_->BeginLoad(kShopOrders, At(2)), OkStatus());
+    ASSERT_EQ(writer_->Load(kShopOrders, changes.Views()), OkStatus());
+    ASSERT_EQ(writer_->BeginLoad(kShopOrders, At(3)), OkStatus()) << "drops the unfinished one";
     ASSERT_EQ(cache_->Check(), OkStatus());
     EXPECT_EQ(Get("orders.shop", "a"), std::to_string(i));
   }

@@ -5,10 +5,14 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "agent/server/command_table.h"
 
 namespace agent::commands {
+
+// Of Redis, whose commands these are.
+inline constexpr std::string_view kCompatibleVersion = "7.0.15";
 
 // commands_read.cc
 void Get(Session& session, Args args);

@@ -13,7 +13,6 @@
 namespace agent::commands {
 namespace {
 
-constexpr std::string_view kCompatibleVersion = "7.0.15";  // of Redis, whose commands these are
 constexpr std::string_view kNoPassword =
     "ERR AUTH <password> called without any password configured for the default user. Are you "
     "sure your configuration is correct? (Access is governed by the socket file's mode.)";

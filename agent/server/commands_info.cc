@@ -20,8 +20,6 @@
 namespace agent::commands {
 namespace {
 
-constexpr std::string_view kCompatibleVersion = "7.0.15";  // of Redis, whose commands these are
-
 bool IsSubcommand(const CommandSpec& spec) { return spec.name.find('|') != std::string_view::npos; }
 
 std::vector<const CommandSpec*> SubcommandsOf(const CommandSpec& spec) {

@@ -41,8 +41,9 @@ std::int32_t TakeHeader(char type, const char*& at, const char* end) {
 
 bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == '\0'; }
 
-bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
-  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(), [](char a, char b) {
+bool IsHostHeader(std::string_view text) {
+  constexpr std::string_view kLower = "host:";
+  return std::equal(text.begin(), text.end(), kLower.begin(), kLower.end(), [](char a, char b) {
     return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + ('a' - 'A')) : a) == b;
   });
 }
@@ -287,7 +288,7 @@ RespParser::Step RespParser::StartInline(std::string_view line) {
   const std::string_view words = unquoted_;
   for (const Piece& piece : pieces_) arguments_.push_back(words.substr(piece.offset, piece.size));
   const bool request_line = arguments_.size() == 3 && arguments_[2].starts_with("HTTP/");
-  if (request_line || EqualsIgnoringCase(arguments_[0], "host:")) {
+  if (request_line || IsHostHeader(arguments_[0])) {
     return Fail(std::string(kHttpError));
   }
   return Step::kCommand;

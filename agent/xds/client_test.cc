@@ -18,8 +18,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using Strings = std::vector<std::string>;
 
-const std::string kGlob = "xdstp:///tributary.v1.Entry/prices/*";
-
 class ClientTest : public SyncFixture {};
 
 TEST_F(ClientTest, Client01_FirstRequestNamesAllAndNothingElse) {

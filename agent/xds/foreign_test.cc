@@ -17,8 +17,6 @@ using std::chrono::seconds;
 using Strings = std::vector<std::string>;
 using VersionMap = std::map<std::string, std::string>;
 
-const std::string kGlob = "xdstp:///tributary.v1.Entry/prices/*";
-
 class ForeignTest : public SyncFixture {
  protected:
   static std::string NameOf(const std::string& key) { return common::EntryName("prices", key); }

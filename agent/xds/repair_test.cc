@@ -16,8 +16,6 @@ constexpr common::Epoch kNewEpoch = 0xbbbb;
 
 class RepairTest : public SyncFixture {
  protected:
-  inline static const std::string kGlob = common::CollectionName(kPrices);
-
   void SetUp() override {
     SyncFixture::SetUp();
     ASSERT_NE(common::BucketOf("a", kBuckets), common::BucketOf("b", kBuckets));

@@ -16,6 +16,7 @@ namespace agent {
 class SyncFixture : public CacheFixture {
  protected:
   inline static const common::Collection kPrices{.dataset = "prices", .prefix = ""};
+  inline static const std::string kGlob = "xdstp:///tributary.v1.Entry/prices/*";
 
   void SetUp() override {
     CacheFixture::SetUp();

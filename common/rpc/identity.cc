@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/names.h"
+#include "common/rpc/status.h"
 
 namespace common {
 namespace {
@@ -15,8 +16,6 @@ std::optional<std::string_view> After(std::string_view text, std::string_view pr
   if (text.substr(0, prefix.size()) != prefix) return std::nullopt;
   return text.substr(prefix.size());
 }
-
-std::string_view ToView(grpc::string_ref text) { return {text.data(), text.size()}; }
 
 StatusOr<std::optional<std::string>> MetadataIdentity(const grpc::ServerContextBase& context) {
   const auto& metadata = context.client_metadata();

@@ -11,8 +11,6 @@ namespace {
 
 constexpr std::size_t kTokenBytesMax = 16 * 1024;
 
-std::string_view ToView(grpc::string_ref text) { return {text.data(), text.size()}; }
-
 StatusOr<std::string> ReadToken(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   std::string token((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());

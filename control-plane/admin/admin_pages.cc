@@ -3,6 +3,8 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "control-plane/admin/status_rows.h"
+
 namespace cp {
 namespace {
 
@@ -10,10 +12,6 @@ using nlohmann::json;
 
 std::string Print(const json& page) {
   return page.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-}
-
-std::int64_t MillisBetween(common::MonotonicTime from, common::MonotonicTime to) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(to - from).count();
 }
 
 json CopyJson(const CopyRow& row, common::MonotonicTime now) {

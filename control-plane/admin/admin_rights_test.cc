@@ -23,9 +23,9 @@ DeclarationChange SubscriptionChange(const std::string& name, const std::string&
           .source = Source::kApi};
 }
 
-DeclarationChange Withdraw(DeclarationChange change) {
-  change.object.reset();
-  return change;
+DeclarationChange Withdraw(const DeclarationChange& change) {
+  return {
+      .kind = change.kind, .name = change.name, .object = std::nullopt, .source = change.source};
 }
 
 TEST(AdminRightsTest, AServiceChangesWhatIsItsOwnAndAnAdminEverything) {

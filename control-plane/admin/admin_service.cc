@@ -55,19 +55,19 @@ std::string_view SourceName(Source source) {
 // The declared form with a status: where it comes from and, for a dataset, what it holds.
 template <class T>
 std::string Describe(const Declared<T>& declared, const std::optional<DatasetState>& state) {
-  auto json = nlohmann::json::parse(common::ToJson(declared.object), nullptr, false);
-  CHECK(!json.is_discarded());
-  json["status"]["source"] = SourceName(declared.source);
-  if (!declared.origin.empty()) json["status"]["origin"] = declared.origin;
+  auto object = nlohmann::json::parse(common::ToJson(declared.object), nullptr, false);
+  CHECK(!object.is_discarded());
+  object["status"]["source"] = SourceName(declared.source);
+  if (!declared.origin.empty()) object["status"]["origin"] = declared.origin;
   if (state) {
-    json["status"]["revision"] = state->head;
-    json["status"]["entries"] = state->entries;
-    json["status"]["bytes"] = state->bytes;
-    json["status"]["digest"] = common::FormatDigest(state->digest);
-    json["status"]["floor"] = state->floor;
-    json["status"]["tombstones"] = state->tombstones;
+    object["status"]["revision"] = state->head;
+    object["status"]["entries"] = state->entries;
+    object["status"]["bytes"] = state->bytes;
+    object["status"]["digest"] = common::FormatDigest(state->digest);
+    object["status"]["floor"] = state->floor;
+    object["status"]["tombstones"] = state->tombstones;
   }
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 common::Status NotDeclared(const std::string& kind, const std::string& name) {

@@ -6,13 +6,11 @@
 #include "control-plane/store/sums.h"
 
 namespace cp {
-namespace {
+namespace {}  // namespace
 
 std::int64_t MillisBetween(common::MonotonicTime from, common::MonotonicTime to) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(to - from).count();
 }
-
-}  // namespace
 
 void FillAgent(const AgentRow& row, common::MonotonicTime now, tributary::v1::AgentStatus& agent) {
   agent.set_service(row.service);

@@ -3,6 +3,7 @@
 // Thread: any.  Lifetime: pure functions over values.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "common/clock.h"
@@ -11,6 +12,8 @@
 #include "tributary/v1/admin.pb.h"
 
 namespace cp {
+
+std::int64_t MillisBetween(common::MonotonicTime from, common::MonotonicTime to);
 
 void FillAgent(const AgentRow& row, common::MonotonicTime now, tributary::v1::AgentStatus& agent);
 void FillCopy(const CopyRow& row, common::MonotonicTime now, tributary::v1::CopyStatus& copy);

@@ -47,7 +47,7 @@ struct Case {
 
 const std::string kNoKey = "line 1: the header has no field 'k'; it has: a, b";
 
-const Case kCases[] = {
+const Case kRecordCases[] = {
     // --- CSV
     {RecordFormat::kCsv, "v", "k,v\na,1\nb,2\n", {"a=1", "b=2"}},
     {RecordFormat::kCsv, "v", "k,v\r\na,1\r\nb,2", {"a=1", "b=2"}},
@@ -133,7 +133,7 @@ const Case kCases[] = {
 };
 
 TEST(RecordReaderTest, EverySplitGivesTheSame) {
-  for (const Case& c : kCases) {
+  for (const Case& c : kRecordCases) {
     SCOPED_TRACE(c.text);
     const RecordOptions options{.format = c.format, .key = "k", .value = c.value};
     for (const std::size_t piece : {1, 2, 3, 5, 7, 1000}) {

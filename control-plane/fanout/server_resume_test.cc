@@ -9,8 +9,6 @@ namespace {
 
 using ::testing::UnorderedElementsAre;
 
-constexpr std::string_view kType = common::kEntryType;
-
 TEST_F(ServerScenario, Server23_EverythingKnownIsOneEmptyResponse) {
   const StreamId stream = Connect({"*"}, {{a, V("A")}, {b, V("B")}, {c, V("C")}});
   EXPECT_TRUE(ReceiveOne(stream).empty());
@@ -33,7 +31,7 @@ TEST_F(ServerScenario, Server26_InitialVersionsOfExplicitNames) {
 TEST_F(ServerScenario, Server27_InitialVersionsCountInTheFirstRequestOnly) {
   const StreamId stream = Connect({a});
   See(stream);
-  common::DeltaRequest later = Sub(kType, {b});
+  common::DeltaRequest later = Sub(common::kEntryType, {b});
   later.initial_versions = {{b, V("B")}};
   Request(stream, later);
   Expect(stream, {b});
@@ -68,7 +66,7 @@ TEST_F(ServerScenario, Server29_RejectedVersionIsNotSentAgain) {
 TEST_F(ServerScenario, Server30_NackMaySubscribe) {
   const StreamId stream = Connect({a});
   const Got got = *Receive(stream);
-  common::DeltaRequest nack = Sub(kType, {b});
+  common::DeltaRequest nack = Sub(common::kEntryType, {b});
   nack.nonce = got.nonce;
   nack.error = {.code = 3, .message = "no"};
   Request(stream, nack);
@@ -80,7 +78,7 @@ TEST_F(ServerScenario, Server31_AckOfAnOlderResponseMaySubscribe) {
   const Got first = *Receive(stream);
   Put("d", "A", "v2");
   Receive(stream);
-  common::DeltaRequest ack = Sub(kType, {c});
+  common::DeltaRequest ack = Sub(common::kEntryType, {c});
   ack.nonce = first.nonce;
   Request(stream, ack);
   Expect(stream, {c});
@@ -89,7 +87,7 @@ TEST_F(ServerScenario, Server31_AckOfAnOlderResponseMaySubscribe) {
 TEST_F(ServerScenario, Server32_BogusNonceIsIgnored) {
   const StreamId stream = Connect({a});
   See(stream);
-  common::DeltaRequest request = Sub(kType, {});
+  common::DeltaRequest request = Sub(common::kEntryType, {});
   for (const char* nonce : {"bogus", "999999", "-1", "18446744073709551616"}) {
     request.nonce = nonce;
     Request(stream, request);
@@ -142,7 +140,7 @@ TEST_F(ServerScenario, Server33_InnocentsOfARejectedResponseAreNotLost) {
 
 TEST_F(ServerScenario, Server34_FaultyFirstRequestsAndUnknownTypes) {
   const StreamId anonymous = Open();
-  Request(anonymous, Sub(kType, {a}));
+  Request(anonymous, Sub(common::kEntryType, {a}));
   EXPECT_EQ(closed(anonymous)->code(), common::StatusCode::kInvalidArgument);
   const StreamId untyped = Open();
   Request(untyped, First("", {a}));
@@ -153,7 +151,7 @@ TEST_F(ServerScenario, Server34_FaultyFirstRequestsAndUnknownTypes) {
   const Got got = ReceiveOne(stream);
   EXPECT_EQ(got.type, "type.googleapis.com/some.Other");
   EXPECT_THAT(got.removed, UnorderedElementsAre("x", "y"));
-  Request(stream, Sub(kType, {a}));
+  Request(stream, Sub(common::kEntryType, {a}));
   Expect(stream, {a});
 }
 
@@ -179,7 +177,7 @@ TEST_F(ServerScenario, Server37_GlobAndNameTogether) {
   See(stream);
   Put("d", "A", "v2");
   Expect(stream, {a});
-  Request(stream, Sub(kType, {}, {Glob()}));
+  Request(stream, Sub(common::kEntryType, {}, {Glob()}));
   EXPECT_TRUE(Quiet(stream));
   Put("d", "B", "v2");
   EXPECT_TRUE(Quiet(stream));

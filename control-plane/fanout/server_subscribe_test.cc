@@ -7,12 +7,10 @@
 namespace cp {
 namespace {
 
-constexpr std::string_view kType = common::kEntryType;
-
 TEST_F(ServerScenario, Server01_SubscribedNameIsSentWithNonceAndType) {
   const StreamId stream = Connect({a});
   const Got got = ReceiveOne(stream);
-  EXPECT_EQ(got.type, kType);
+  EXPECT_EQ(got.type, common::kEntryType);
   EXPECT_EQ(got.resources, (std::map<std::string, std::string>{{a, V("A")}}));
 }
 
@@ -35,20 +33,20 @@ TEST_F(ServerScenario, Server04_MissingNameIsSentOnceItExists) {
 TEST_F(ServerScenario, Server05_SubscribingAgainIsAnsweredAgain) {
   const StreamId stream = Connect({a});
   See(stream);
-  Request(stream, Sub(kType, {a}));
+  Request(stream, Sub(common::kEntryType, {a}));
   Expect(stream, {a});
 }
 
 TEST_F(ServerScenario, Server06_SubscribingBeforeTheAck) {
   const StreamId stream = Connect({a});
-  Request(stream, Sub(kType, {b}));
+  Request(stream, Sub(common::kEntryType, {b}));
   Expect(stream, {a, b});
 }
 
 TEST_F(ServerScenario, Server07_UnsubscribedNameIsQuiet) {
   const StreamId stream = Connect({a});
   See(stream);
-  Request(stream, Sub(kType, {}, {a}));
+  Request(stream, Sub(common::kEntryType, {}, {a}));
   Put("d", "A", "v2");
   EXPECT_TRUE(Quiet(stream));
 }
@@ -56,7 +54,7 @@ TEST_F(ServerScenario, Server07_UnsubscribedNameIsQuiet) {
 TEST_F(ServerScenario, Server08_UnsubscribingAnUnknownNameDoesNothing) {
   const StreamId stream = Connect({a});
   See(stream);
-  Request(stream, Sub(kType, {}, {Entry("Q")}));
+  Request(stream, Sub(common::kEntryType, {}, {Entry("Q")}));
   EXPECT_TRUE(Quiet(stream));
   Put("d", "A", "v2");
   Expect(stream, {a});
@@ -65,8 +63,8 @@ TEST_F(ServerScenario, Server08_UnsubscribingAnUnknownNameDoesNothing) {
 TEST_F(ServerScenario, Server09_UnsubscribeAndSubscribeSendsItUnchanged) {
   const StreamId stream = Connect({a});
   See(stream);
-  Request(stream, Sub(kType, {}, {a}));
-  Request(stream, Sub(kType, {a}));
+  Request(stream, Sub(common::kEntryType, {}, {a}));
+  Request(stream, Sub(common::kEntryType, {a}));
   Expect(stream, {a});
 }
 
@@ -101,7 +99,7 @@ TEST_F(ServerScenario, Server14_AckOfTheLegacyWildcardIsQuiet) {
 TEST_F(ServerScenario, Server15_NamingOneKeepsTheWildcard) {
   const StreamId stream = Connect({});
   See(stream);
-  Request(stream, Sub(kType, {a}));
+  Request(stream, Sub(common::kEntryType, {a}));
   Expect(stream, {a});
   Put("d", "B", "v2");
   Expect(stream, {b});
@@ -110,9 +108,9 @@ TEST_F(ServerScenario, Server15_NamingOneKeepsTheWildcard) {
 TEST_F(ServerScenario, Server16_DroppingTheWildcardKeepsTheName) {
   const StreamId stream = Connect({});
   See(stream);
-  Request(stream, Sub(kType, {a}));
+  Request(stream, Sub(common::kEntryType, {a}));
   See(stream);
-  Request(stream, Sub(kType, {}, {"*"}));
+  Request(stream, Sub(common::kEntryType, {}, {"*"}));
   Put("d", "B", "v3");
   EXPECT_TRUE(Quiet(stream));
   Put("d", "A", "v2");
@@ -122,10 +120,10 @@ TEST_F(ServerScenario, Server16_DroppingTheWildcardKeepsTheName) {
 TEST_F(ServerScenario, Server17_NothingLeftIsNotTheWildcard) {
   const StreamId stream = Connect({});
   See(stream);
-  Request(stream, Sub(kType, {a}, {"*"}));
+  Request(stream, Sub(common::kEntryType, {a}, {"*"}));
   See(stream);
-  Request(stream, Sub(kType, {}, {a}));
-  Request(stream, Sub(kType, {}));
+  Request(stream, Sub(common::kEntryType, {}, {a}));
+  Request(stream, Sub(common::kEntryType, {}));
   EXPECT_TRUE(Quiet(stream));
   Put("d", "B", "v4");
   EXPECT_TRUE(Quiet(stream));
@@ -134,14 +132,14 @@ TEST_F(ServerScenario, Server17_NothingLeftIsNotTheWildcard) {
 TEST_F(ServerScenario, Server18_UnsubscribingUnderTheWildcardSendsTheResource) {
   const StreamId stream = Connect({"*", a});
   See(stream);
-  Request(stream, Sub(kType, {}, {a}));
+  Request(stream, Sub(common::kEntryType, {}, {a}));
   Expect(stream, {a});
 }
 
 TEST_F(ServerScenario, Server19_UnsubscribingWhatTheWildcardLacksRemovesIt) {
   const StreamId stream = Connect({"*", z});
   See(stream);
-  Request(stream, Sub(kType, {}, {z}));
+  Request(stream, Sub(common::kEntryType, {}, {z}));
   Expect(stream, {}, {z});
 }
 
@@ -161,11 +159,11 @@ TEST_F(ServerScenario, Server20_WildcardFollowsCreationAndDeletion) {
 
 TEST_F(ServerScenario, Server21_WildcardTakenBackInTheSameRequest) {
   const StreamId stream = Open();
-  common::DeltaRequest first = First(kType, {"*"});
+  common::DeltaRequest first = First(common::kEntryType, {"*"});
   first.unsubscribe = {"*"};
   Request(stream, first);
   EXPECT_TRUE(Quiet(stream));
-  Request(stream, Sub(kType, {a}));
+  Request(stream, Sub(common::kEntryType, {a}));
   Expect(stream, {a});
   Put("d", "C", "v2");
   EXPECT_TRUE(Quiet(stream));
@@ -174,7 +172,7 @@ TEST_F(ServerScenario, Server21_WildcardTakenBackInTheSameRequest) {
 TEST(ServerScenarioEmpty, Server22_EmptyWorldIsOneEmptyResponse) {
   HubHarness world;
   const StreamId stream = world.Open();
-  world.Request(stream, First(kType, {"*"}));
+  world.Request(stream, First(common::kEntryType, {"*"}));
   const Got got = world.ReceiveOne(stream);
   EXPECT_TRUE(got.empty());
   EXPECT_TRUE(world.Quiet(stream));

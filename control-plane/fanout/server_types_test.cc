@@ -11,8 +11,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
-constexpr std::string_view kType = common::kEntryType;
-
 TEST_F(ServerScenario, EntriesOfAnUngrantedDatasetAreRefusedByName) {
   Declare("private", {"someone"});
   Put("private", "k", "v");
@@ -121,10 +119,10 @@ TEST(ServerScenarioEmpty, NoSubscriptionsRemoveTheGlob) {
 
 TEST_F(ServerScenario, IdentityMustBeTheNodeId) {
   const StreamId liar = Open("someone");
-  Request(liar, First(kType, {a}));
+  Request(liar, First(common::kEntryType, {a}));
   EXPECT_EQ(closed(liar)->code(), common::StatusCode::kPermissionDenied);
   const StreamId honest = Open("reader");
-  Request(honest, First(kType, {a}));
+  Request(honest, First(common::kEntryType, {a}));
   Expect(honest, {a});
 }
 
@@ -132,7 +130,7 @@ TEST_F(ServerScenario, LimitsEndTheOffendingStreamOnly) {
   const StreamId good = Connect({a});
   See(good);
   const StreamId greedy = Open();
-  common::DeltaRequest first = First(kType, {});
+  common::DeltaRequest first = First(common::kEntryType, {});
   for (std::size_t i = 0; i <= common::kExplicitNamesPerStreamMax; ++i) {
     first.subscribe.push_back(Entry(fmt::format("n{}", i)));
   }
@@ -188,7 +186,7 @@ TEST_F(ServerScenario, ForgottenTypeFreesItsWindow) {
   const StreamId stream = Connect({"*"});
   ReceiveAll(stream, /*ack=*/false);
   EXPECT_GT(hub.unacked_bytes(), 0u);
-  Request(stream, Sub(kType, {}, {"*"}));
+  Request(stream, Sub(common::kEntryType, {}, {"*"}));
   EXPECT_EQ(hub.unacked_bytes(), 0u);
 }
 

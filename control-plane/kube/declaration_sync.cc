@@ -12,8 +12,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kGroupPath = "/apis/tributary.dev/v1alpha1";
-
 std::string TextAt(const json& object, const char* pointer) {
   const json value =
       object.is_object() ? object.value(json::json_pointer(pointer), json()) : json();

@@ -5,11 +5,12 @@
 #include <future>
 #include <utility>
 
+#include "control-plane/kube/objects.h"
+
 namespace cp {
 namespace {
 
 constexpr std::size_t kEventsMax = 10'000;
-constexpr const char* kGroupPath = "/apis/tributary.dev/v1alpha1";
 
 }  // namespace
 

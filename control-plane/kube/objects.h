@@ -13,6 +13,8 @@
 
 namespace cp {
 
+inline constexpr const char* kGroupPath = "/apis/tributary.dev/v1alpha1";
+
 // The declaration that `object` makes. INVALID_ARGUMENT: one line a fault, "spec.owner: …". Holds
 // it to what only holds in a cluster, too: a subscription speaks for a service of its own
 // namespace.

@@ -16,7 +16,6 @@
 namespace bench {
 namespace {
 
-constexpr int kWaitMs = 20'000;
 constexpr std::uint32_t kResources = 2;
 constexpr std::uint32_t kTypeUrl = 4;
 constexpr std::uint32_t kNonce = 5;
@@ -45,19 +44,20 @@ Stream::Stream(const std::string& address, const std::string& method, const std:
                OnMessage on_message)
     : on_message_(std::move(on_message)) {
   common::MutexLock lock(mutex_);  // the first message waits until the stream is known
-  stream_ = common::ByteStream::Open(
-      common::DialStream(address, grpc::InsecureChannelCredentials()), method,
-      {{"tributary-service", service}},
-      {.on_message =
-           [this](const std::shared_ptr<const std::string>& bytes) {
-             on_message_(*bytes);
-             common::MutexLock held(mutex_);
-             stream_->ReadNext();
-           },
-       .on_closed =
-           [this, method](const common::Status& why) {
-             if (!ending_) Die(fmt::format("{} ended: {}", method, why.ToString()));
-           }});
+  stream_ =
+      common::ByteStream::Open(common::DialStream(address, grpc::InsecureChannelCredentials()),
+                               method, {{"tributary-service", service}},
+                               {.on_message =
+                                    [this](const std::shared_ptr<const std::string>& bytes) {
+                                      on_message_(*bytes);
+                                      common::MutexLock held(mutex_);
+                                      stream_->ReadNext();
+                                    },
+                                .on_closed =
+                                    [this, method](const common::Status& why) {
+                                      if (!ending_)
+                                        Die(fmt::format("{} ended: {}", method, why.ToString()));
+                                    }});
 }
 
 void Stream::Write(std::string message) {

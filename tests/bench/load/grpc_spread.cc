@@ -19,7 +19,6 @@ namespace {
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::size_t kFillWrites = 1000;
 constexpr std::uint64_t kInFlightMax = 48;
-constexpr int kWaitMs = 20'000;
 
 double Seconds(std::int64_t nanos) { return static_cast<double>(nanos) / kSecond; }
 

@@ -15,7 +15,7 @@
 namespace bench {
 namespace {
 
-constexpr int kWaitMs = 10'000;
+constexpr int kNoticeWaitMs = 10'000;
 constexpr std::uint64_t kPublisher = UINT64_MAX;
 constexpr std::int64_t kSecond = 1'000'000'000;
 
@@ -36,7 +36,7 @@ struct NoticeRun {
     bool answered = false;
     pollfd fds[2] = {{writer.fd(), POLLIN, 0}, {reader.fd(), POLLIN, 0}};
     while (!noticed || !answered) {
-      if (::poll(fds, 2, kWaitMs) <= 0) Die("no notice within 10 s");
+      if (::poll(fds, 2, kNoticeWaitMs) <= 0) Die("no notice within 10 s");
       const std::int64_t now = NowNs();
       if ((fds[1].revents & POLLIN) != 0 && !noticed) {
         const std::string_view notice = reader.Receive();

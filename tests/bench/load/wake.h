@@ -11,6 +11,8 @@
 
 namespace bench {
 
+inline constexpr int kWaitMs = 20'000;  // for what is expected soon
+
 class Wake {
  public:
   Wake() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
