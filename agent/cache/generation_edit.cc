@@ -19,15 +19,15 @@ void GenerationEdit::Count(std::string_view key, const EntryRecord& record) {
 }
 
 // Takes what is stored under `key` out of the totals; absent: nothing is.
-StatusOr<std::optional<common::Version>> GenerationEdit::Uncount(std::string_view key) {
+StatusOr<std::optional<GenerationEdit::Before>> GenerationEdit::Uncount(std::string_view key) {
   ASSIGN_OR_RETURN(const std::optional<std::string_view> stored, txn_.Get(dbi_, key));
-  if (!stored) return std::optional<common::Version>();
+  if (!stored) return std::optional<Before>();
   const std::optional<EntryRecord> record = ParseEntryRecord(*stored);
   if (!record) return common::Error(common::StatusCode::kDataLoss, "a stored entry is malformed");
   --generation_.entries;
   generation_.bytes -= key.size() + record->entry.value.size();
   generation_.digest -= record->hash;
-  return std::optional(record->version);
+  return std::optional(Before{.version = record->version, .absent = record->absent});
 }
 
 common::Status GenerationEdit::Append(std::string_view key, std::string_view record) {
@@ -48,15 +48,16 @@ StatusOr<bool> GenerationEdit::Put(std::string_view key, std::string_view record
     Count(key, *parsed);
     return true;
   }
-  ASSIGN_OR_RETURN(const std::optional<common::Version> before, Uncount(key));
+  ASSIGN_OR_RETURN(const std::optional<Before> before, Uncount(key));
   RETURN_IF_ERROR(txn_.Put(dbi_, key, record));
   Count(key, *parsed);
-  return before != parsed->version;
+  if (!before || before->absent != parsed->absent) return true;
+  return !parsed->absent && before->version != parsed->version;
 }
 
 StatusOr<bool> GenerationEdit::Remove(std::string_view key) {
   Note(key);
-  ASSIGN_OR_RETURN(const std::optional<common::Version> before, Uncount(key));
+  ASSIGN_OR_RETURN(const std::optional<Before> before, Uncount(key));
   if (!before) return false;
   ASSIGN_OR_RETURN(const bool deleted, txn_.Delete(dbi_, key));
   CHECK(deleted);

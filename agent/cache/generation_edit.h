@@ -23,8 +23,8 @@ class GenerationEdit {
                  ChangedPlaces* changed)
       : txn_(txn), dbi_(dbi), generation_(generation), changed_(changed) {}
 
-  // True: readers will see another version than before. DATA_LOSS: the record that is replaced is
-  // malformed, so the totals cannot be kept.
+  // True: readers will see another version than before; an absence has none. DATA_LOSS: the record
+  // that is replaced is malformed, so the totals cannot be kept.
   common::StatusOr<bool> Put(std::string_view key, std::string_view record);
   common::StatusOr<bool> Remove(std::string_view key);
   // Gives what is stored another expiry, if it has this version.
@@ -36,7 +36,12 @@ class GenerationEdit {
   void Note(std::string_view key);
   common::Status Append(std::string_view key, std::string_view record);
   void Count(std::string_view key, const EntryRecord& record);
-  common::StatusOr<std::optional<common::Version>> Uncount(std::string_view key);
+  // What was stored, without its value.
+  struct Before {
+    common::Version version;
+    bool absent = false;
+  };
+  common::StatusOr<std::optional<Before>> Uncount(std::string_view key);
 
   common::lmdb::WriteTxn& txn_;
   const common::lmdb::Dbi dbi_;

@@ -22,6 +22,7 @@ struct RemoteEntry {
   bool found = false;
   std::string value = {};  // this and all below: if found
   std::string content_type = {};
+  // If not found: a state of the dataset in which it was absent; epoch 0: none is known.
   common::Version version = {};
   std::int64_t published_at_ms = 0;
   std::int64_t expires_at_ms = 0;  // 0: never

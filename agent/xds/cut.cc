@@ -105,6 +105,9 @@ AssemblyOutcome CutAssembler::OnResponse(const DeltaResponseView& view,
   out.refused = FindFault(view);
   if (!out.refused.empty()) return out;
   if (IsTributary(view.control_plane)) server_ = Server::kMarkers;
+  as_of_ = server_ == Server::kMarkers
+               ? common::ParseVersion(view.system_version).value_or(common::Version{})
+               : common::Version{};
   bytes_ = std::move(bytes);
   ttls_.clear();
   if (std::ranges::any_of(view.resources, &ResourceView::has_ttl)) ttls_ = FindTtls(*bytes_);
@@ -260,6 +263,7 @@ void CutAssembler::TakeAbsence(const Place& place, std::string_view name, Assemb
   if (!Accepts(*place.track, out)) return;
   Change change{.key = place.key, .version = {}, .entry = {}};
   change.absent = place.track->phase == Track_::Phase::kByName;
+  if (change.absent) change.version = as_of_;
   AddChange(place, change, name.size() + kFraming);
 }
 

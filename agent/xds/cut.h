@@ -214,6 +214,7 @@ class CutAssembler {
   std::size_t held_bytes_ = 0;
   // Of the response being taken.
   Moment moment_;
+  common::Version as_of_;  // what it says of single names was so then; {}: not known
   Ttls ttls_;
   std::shared_ptr<const std::string> bytes_;
   Track_* last_ = nullptr;

@@ -19,7 +19,7 @@ struct DemandEntry {
   bool found = false;
   std::string value = {};  // this and all below: if found
   std::string content_type = {};
-  common::Version version = {};
+  common::Version version = {};  // if not found: as in RemoteEntry
   std::int64_t published_at_ms = 0;
   std::int64_t expires_at_ms = 0;
 };

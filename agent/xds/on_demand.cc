@@ -136,7 +136,6 @@ OnDemand::Asked OnDemand::Ask(DemandQuestion asked, MonotonicTime now) {
   for (std::size_t i = 0; i < question->asked.keys.size(); ++i) {
     const std::string& key = question->asked.keys[i];
     const HeldName held{*CopyOf(question->asked.dataset, key), key};
-    question->entries[i].key = key;
     Name* name = Find(held.collection, key);
     if (name == nullptr) {
       name = &Insert(held);
@@ -149,22 +148,17 @@ OnDemand::Asked OnDemand::Ask(DemandQuestion asked, MonotonicTime now) {
   return out;
 }
 
-void OnDemand::Answer(Name& name, const std::optional<DemandEntry>& entry, MonotonicTime as_of) {
+void OnDemand::Answer(Name& name, const DemandEntry& entry, MonotonicTime as_of) {
   for (Waiter& waiter : std::exchange(name.waiters, {})) {
     Question& question = *waiter.question;
     if (question.asked.done == nullptr) continue;  // too late
-    if (entry) {
-      const std::string key = std::move(question.entries[waiter.index].key);
-      question.entries[waiter.index] = *entry;
-      question.entries[waiter.index].key = key;
-    }
+    question.entries[waiter.index] = entry;
     question.as_of = std::min(question.as_of, as_of);
     if (--question.missing == 0) Finish(question, common::OkStatus());
   }
 }
 
-void OnDemand::Tell(const HeldName& held, const std::optional<DemandEntry>& entry,
-                    MonotonicTime as_of) {
+void OnDemand::Tell(const HeldName& held, const DemandEntry& entry, MonotonicTime as_of) {
   if (Name* name = Find(held.collection, held.key); name != nullptr) Answer(*name, entry, as_of);
 }
 

@@ -68,9 +68,8 @@ class OnDemand {
     std::vector<HeldName> tell;
   };
   Asked Ask(DemandQuestion question, common::MonotonicTime now);
-  // What is known of a name now; `entry` absent: it does not exist. Who waits is answered.
-  void Tell(const HeldName& name, const std::optional<DemandEntry>& entry,
-            common::MonotonicTime as_of);
+  // What is known of a name now. Who waits is answered.
+  void Tell(const HeldName& name, const DemandEntry& entry, common::MonotonicTime as_of);
   void Fail(const HeldName& name, const common::Status& why);
   // All that wait, because the stream is lost; the names that are let go of.
   std::vector<HeldName> FailAll(const common::Status& why);
@@ -128,7 +127,7 @@ class OnDemand {
   Name& Insert(const HeldName& name);
   void Erase(const HeldName& name);
   static void Finish(Question& question, common::Status status);
-  void Answer(Name& name, const std::optional<DemandEntry>& entry, common::MonotonicTime as_of);
+  void Answer(Name& name, const DemandEntry& entry, common::MonotonicTime as_of);
   bool IsDue(const HeldName& held, const Name& name, common::MonotonicTime now) const;
   std::size_t LeastUsed();
   std::uint64_t Hash_(const HeldName& name) const {

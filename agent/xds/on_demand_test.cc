@@ -35,7 +35,7 @@ class OnDemandTest : public testing::Test {
   }
   void Store(const std::string& key, std::size_t bytes) {
     demand_.Stored({kCopy, key}, bytes, false, now_);
-    demand_.Tell({kCopy, key}, DemandEntry{.key = key, .found = true, .value = "v"}, now_);
+    demand_.Tell({kCopy, key}, {.key = key, .found = true, .value = "v"}, now_);
   }
   void Use(const std::string& key, int times) {
     for (int i = 0; i < times; ++i) sketch_.Touch(AccessSketch::Hash("prices", key));
@@ -65,7 +65,7 @@ TEST_F(OnDemandTest, AQuestionForSeveralKeysWaitsForAllAndKeepsTheirOrder) {
   Store("a", 1);
   EXPECT_TRUE(answers_.empty());
   demand_.Stored({kCopy, "b"}, 1, true, now_);
-  demand_.Tell({kCopy, "b"}, std::nullopt, now_);
+  demand_.Tell({kCopy, "b"}, {.key = "b"}, now_);
   ASSERT_EQ(answers_.size(), 1u);
   ASSERT_EQ(answers_[0].entries.size(), 3u);
   EXPECT_FALSE(answers_[0].entries[0].found);
@@ -133,7 +133,7 @@ TEST_F(OnDemandTest, AnAbsenceEndsWithItsTime) {
   Use("k", 1);
   Ask({"k"});
   demand_.Stored({kCopy, "k"}, 1, true, now_);
-  demand_.Tell({kCopy, "k"}, std::nullopt, now_);
+  demand_.Tell({kCopy, "k"}, {.key = "k"}, now_);
   now_ += seconds(29);
   EXPECT_TRUE(demand_.Sweep(now_).empty());
   now_ += seconds(1);
@@ -193,6 +193,7 @@ class ByNameTest : public SyncFixture {
       if (!answer.status.ok()) told_.push_back(absl::StatusCodeToString(answer.status.code()));
       for (const DemandEntry& entry : answer.entries) {
         told_.push_back(entry.key + "=" + (entry.found ? entry.value : "-"));
+        versions_.push_back(entry.version);
       }
     };
     std::vector<DemandQuestion> questions;
@@ -212,6 +213,7 @@ class ByNameTest : public SyncFixture {
     ASSERT_EQ(Told(), (Strings{"a=1", "b=-"}));
   }
   const std::string sentinel_ = NameOf(std::string(1, '\0'));
+  std::vector<common::Version> versions_;  // of all that was told
 
  private:
   Strings told_;
@@ -236,6 +238,33 @@ TEST_F(ByNameTest, AMissIsAskedOnceHeldAndKeptFresh) {
   EXPECT_EQ(Get("prices", "a"), "<none>");
   Ask({"b"});
   EXPECT_EQ(Told(), Strings{"b=now"}) << "asked before it was seen: told without the server";
+}
+
+// A write waits until its own copy holds its revision: also that of a removal must be known, or a
+// DEL would wait for the next proof.
+TEST_F(ByNameTest, ARemovalSaysAsOfWhenThereIsNone) {
+  Hold();
+  const auto reach = [this](const char* key) {
+    EXPECT_TRUE(reader_->Refresh().ok());
+    const auto at = reader_->ReachOf("prices", key);
+    reader_->Release();
+    return at.value_or(common::Version{});
+  };
+  Respond(Entries("f").AsOf(At(8)).Remove(NameOf("b")));
+  EXPECT_EQ(reach("b"), common::Version()) << "whatever a foreign server writes there";
+  Respond(Entries("m").From("tributary").AsOf(At(9)).Remove(NameOf("a")));
+  EXPECT_EQ(reach("a"), At(9));
+  listener_.changed.clear();
+  Respond(Entries("o").From("tributary").AsOf(At(12)).Remove(NameOf("a")));
+  EXPECT_EQ(reach("a"), At(12));
+  EXPECT_EQ(listener_.changed, Strings()) << "absent as before: nobody is told";
+  versions_.clear();
+  Ask({"a", "c"});
+  Respond(Entries("p").From("tributary").AsOf(At(13)).Remove(NameOf("c")));
+  EXPECT_EQ(versions_, (std::vector<common::Version>{At(12), At(13)}));
+  Respond(Entries("q").From("tributary").AsOf(At(14)).Entry("prices", "a", At(14), "2"));
+  EXPECT_EQ(reach("a"), At(14));
+  EXPECT_EQ(listener_.changed, (Strings{"del prices/c", "set prices/a"}));
 }
 
 TEST_F(ByNameTest, WhatNobodyAskedForIsNotHeld) {

@@ -31,6 +31,7 @@ std::string SentinelOf(const Collection& collection) {
 }
 
 DemandEntry EntryOf(std::string key, const EntryCopy& copy) {
+  if (copy.version.absent) return {.key = std::move(key), .version = copy.version.version};
   return {.key = std::move(key),
           .found = true,
           .value = copy.value,
@@ -148,8 +149,7 @@ void SyncCore::TellHeld(const HeldName& name) {
     OnFault(name.collection);
     return demand_.Fail(name, Error(StatusCode::kUnavailable, "the copy is being replaced"));
   }
-  std::optional<DemandEntry> entry;
-  if (*read && !(*read)->version.absent) entry = EntryOf(name.key, **read);
+  const DemandEntry entry = *read ? EntryOf(name.key, **read) : DemandEntry{.key = name.key};
   const Copy& copy = copies_.at(name.collection);
   demand_.Tell(name, entry, copy.proof.proven_at().value_or(common::MonotonicTime{}));
 }
@@ -160,15 +160,13 @@ void SyncCore::NamesStored(const CacheStep& step, const Copy&) {
     const HeldName name{step.collection, std::string(change.key)};
     const std::size_t bytes = change.key.size() + (change.entry ? change.entry->value.size() : 0);
     demand_.Stored(name, bytes, change.absent, clock_.Now());
-    std::optional<DemandEntry> entry;
+    DemandEntry entry{.key = name.key, .version = change.version};
     if (change.entry && !change.absent) {
-      entry = DemandEntry{.key = name.key,
-                          .found = true,
-                          .value = std::string(change.entry->value),
-                          .content_type = std::string(change.entry->content_type),
-                          .version = change.version,
-                          .published_at_ms = change.entry->published_at_ms,
-                          .expires_at_ms = change.entry->expires_at_ms};
+      entry.found = true;
+      entry.value = change.entry->value;
+      entry.content_type = change.entry->content_type;
+      entry.published_at_ms = change.entry->published_at_ms;
+      entry.expires_at_ms = change.entry->expires_at_ms;
     }
     demand_.Tell(name, entry, entries_.asked_at(NameOf(name)).value_or(clock_.Now()));
   }

@@ -52,6 +52,27 @@ TEST_F(AgentTest, FullLoadIsFramedByMarkers) {
   EXPECT_THAT(RemovedNames(all), IsEmpty());
 }
 
+// An agent must know as of when a name does not exist; other clients see plain xDS.
+TEST_F(AgentTest, AnswersByNameSayAsOfWhen) {
+  Put("d", "a", "1");
+  Declare("e");
+  const Revision elsewhere = Put("e", "x", "1");
+  const auto at = [](Revision revision) { return common::FormatVersion({kEpoch, revision}); };
+  const StreamId agent = Open(), other = Open();
+  Request(agent, AgentFirst(common::kEntryType, {Entry("a"), Entry("z")}));
+  Request(other, First(common::kEntryType, {Entry("a"), Entry("z")}));
+  const Got first = ReceiveOne(agent);
+  EXPECT_EQ(first.removed, std::set<std::string>{Entry("z")});
+  EXPECT_EQ(first.system_version, at(elsewhere)) << "of the store, not of the dataset";
+  EXPECT_EQ(ReceiveOne(other).system_version, "");
+  const Revision gone = Delete("d", "a");
+  const Got removal = ReceiveOne(agent);
+  EXPECT_EQ(removal.removed, std::set<std::string>{Entry("a")});
+  EXPECT_EQ(removal.system_version, at(gone)) << "a DEL knows by it that it has come";
+  Request(agent, Sub(common::kEntryType, {Glob()}));
+  for (const Got& got : ReceiveAll(agent)) EXPECT_EQ(got.system_version, "") << "markers say it";
+}
+
 TEST_F(AgentTest, WhatWasMissedComesPackedToWhoCanUnpack) {
   const Revision before = Put("d", "a", "1");
   std::vector<Write> writes;

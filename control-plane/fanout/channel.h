@@ -75,7 +75,9 @@ NamedAnswer RefusedAnswer(std::string_view name, const common::Status& why);
 struct Outgoing {
   std::vector<SharedBytes> pieces;
   SentResponse sent;
-  std::string version = {};  // state of the world: version_info
+  // State of the world: version_info. Delta: system_version_info; an agent takes what is removed by
+  // name for absent as of then.
+  std::string version = {};
 };
 
 struct Channel {

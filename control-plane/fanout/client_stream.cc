@@ -263,6 +263,9 @@ common::StatusOr<std::optional<ClientStream::Ready>> ClientStream::Next(const Co
   if (unacked >= kUnackedBytesHard) return std::optional<Ready>();
   for (const auto& [url, type] : types_) {
     ASSIGN_OR_RETURN(std::optional<Outgoing> out, NextByName(*type, context));
+    if (out && client_.cursors && url == common::kEntryType) {
+      out->version = common::FormatVersion({context.epoch, context.view.head()});
+    }
     if (out) return ready(*type, std::move(out));
     WakeAt(type->channel.queue.NextGroup());
   }

@@ -181,7 +181,7 @@ void Hub::Send(ClientStream& stream, ClientStream::Ready ready) {
   if (stream.client().variant == Variant::kSotw) {
     AppendSotwTrailer(type_url, ready.out.version, nonce, options_.identifier, trailer);
   } else {
-    common::AppendResponseTrailer(type_url, {}, nonce, options_.identifier, trailer);
+    common::AppendResponseTrailer(type_url, ready.out.version, nonce, options_.identifier, trailer);
   }
   Response response{.pieces = std::move(ready.out.pieces)};
   response.pieces.push_back(std::make_shared<const std::string>(std::move(trailer)));

@@ -42,6 +42,7 @@ struct Got {
   };
   std::string type;
   std::string nonce;
+  std::string system_version;
   std::map<std::string, std::string> resources;  // name → version
   std::map<std::string, std::string> payloads;   // name → payload
   std::set<std::string> removed;
@@ -257,6 +258,7 @@ class HubHarness : public ResponseSink {
     EXPECT_TRUE(status.ok()) << status;
     got.type = view.type_url;
     got.nonce = view.nonce;
+    got.system_version = view.system_version;
     EXPECT_FALSE(got.nonce.empty());
     EXPECT_TRUE(port.nonces.insert(got.nonce).second) << "nonce used twice";
     EXPECT_EQ(view.control_plane, "tributary");

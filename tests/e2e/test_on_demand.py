@@ -154,6 +154,21 @@ def test_a_write_is_seen_by_whoever_reads_here_afterwards(world):
     assert not wrong, wrong[:5]
 
 
+def test_a_delete_of_a_held_key_waits_for_no_proof(world):
+    """The next one comes in ten minutes; a write that is not seen here within 3 s is an error."""
+    cp = world.control_plane()
+    cp.declare(dataset("prices", "shop"), subscription("shop", "shop", "prices", mode="onDemand"))
+    cp.start()
+    shop = world.agent("shop", cp, freshness_interval="10m").start()
+    eventually(lambda: shop.copies()["prices"]["state"] == "SYNCED")
+    writer, reader = shop.redis(), shop.redis()
+    for i in range(30):
+        writer.set("prices/k", i)
+        assert reader.get("prices/k") == str(i)
+        assert writer.delete("prices/k") == 1
+        assert reader.get("prices/k") is None
+
+
 def test_absence_has_a_bound(world):
     ads = FakeAds()
     agent = world.agent("web", ads, subscribe="prices:onDemand", on_demand_absence="1s").spawn()

@@ -66,6 +66,11 @@ class ResponseBuilder {
     control_plane_ = std::move(control_plane);
     return *this;
   }
+  // What it says of single names was so as of this version.
+  ResponseBuilder& AsOf(const common::Version& version) {
+    system_version_ = common::FormatVersion(version);
+    return *this;
+  }
   // A resource with a time to live; without content unless `payload` is given.
   ResponseBuilder& Ttl(std::string_view name, std::string_view version, int seconds,
                        std::optional<std::string_view> payload = std::nullopt) {
@@ -136,7 +141,7 @@ class ResponseBuilder {
   }
   std::shared_ptr<const std::string> Bytes() const {
     std::string all = bytes_;
-    common::AppendResponseTrailer(type_, "", nonce_, control_plane_, all);
+    common::AppendResponseTrailer(type_, system_version_, nonce_, control_plane_, all);
     return std::make_shared<const std::string>(std::move(all));
   }
 
@@ -144,6 +149,7 @@ class ResponseBuilder {
   const std::string type_;
   const std::string nonce_;
   std::string control_plane_ = "fake";
+  std::string system_version_;
   std::string bytes_;
 };
 
