@@ -162,7 +162,11 @@ void PublishQueue::Encode(const Pending& pending, tributary::v1::Batch& batch) {
     tributary::v1::Check& check = *batch.add_checks();
     check.set_dataset(from.dataset);
     check.set_key(from.key);
-    if (from.version) check.set_version(common::FormatVersion(*from.version));
+    if (from.version) {
+      check.set_version(common::FormatVersion(*from.version));
+    } else {
+      check.set_absent_since(common::FormatVersion(from.absent_since));
+    }
   }
 }
 

@@ -196,7 +196,7 @@ TEST_F(PublishQueueTest, OptionsAndChecksTravel) {
   batch.writes.push_back({.dataset = "d", .key = "c", .value = "v", .options = {.keep_ttl = true}});
   batch.writes.push_back({.dataset = "d", .key = "d"});
   batch.checks = {{.dataset = "d", .key = "x", .version = common::Version{0xabc, 3}},
-                  {.dataset = "d", .key = "y"}};
+                  {.dataset = "d", .key = "y", .absent_since = {0xabc, 4}}};
   Submit(std::move(batch));
   const auto sent = queue_.Next()->batches(0);
   EXPECT_EQ(sent.writes(0).condition(), tributary::v1::Write::IF_ABSENT);
@@ -207,7 +207,9 @@ TEST_F(PublishQueueTest, OptionsAndChecksTravel) {
   EXPECT_TRUE(sent.writes(2).keep_expiry());
   EXPECT_TRUE(sent.writes(3).delete_());
   EXPECT_EQ(sent.checks(0).version(), "000000000abc.3");
+  EXPECT_EQ(sent.checks(0).absent_since(), "");
   EXPECT_EQ(sent.checks(1).version(), "");
+  EXPECT_EQ(sent.checks(1).absent_since(), "000000000abc.4");
 
   PublishResponse response;
   auto& result = *response.add_results();

@@ -28,14 +28,15 @@ common::Epoch EpochOf(const std::string& text) {
   return version ? version->epoch : 0;
 }
 
-// `epoch`: of the answer, for control planes that do not tell that of the entry.
-RemoteEntry EntryOf(tributary::v1::ReadEntry& proto, common::Epoch epoch) {
-  if (const common::Epoch own = EpochOf(proto.epoch()); own != 0) epoch = own;
+// `head`: of the answer; its epoch is for control planes that do not tell that of the entry.
+RemoteEntry EntryOf(tributary::v1::ReadEntry& proto, const common::Version& head) {
+  if (!proto.found()) return {.key = std::move(*proto.mutable_key()), .version = head};
+  const common::Epoch own = EpochOf(proto.epoch());
   return {.key = std::move(*proto.mutable_key()),
           .found = proto.found(),
           .value = std::move(*proto.mutable_value()),
           .content_type = std::move(*proto.mutable_content_type()),
-          .version = {.epoch = epoch, .revision = proto.revision()},
+          .version = {.epoch = own != 0 ? own : head.epoch, .revision = proto.revision()},
           .published_at_ms = proto.published_at_ms(),
           .expires_at_ms = proto.expires_at_ms()};
 }
@@ -51,7 +52,7 @@ ReadAnswer AnswerOf(const common::StatusOr<std::string>& response) {
   answer.epoch = EpochOf(proto.epoch());
   answer.entries.reserve(static_cast<std::size_t>(proto.entries_size()));
   for (tributary::v1::ReadEntry& entry : *proto.mutable_entries()) {
-    answer.entries.push_back(EntryOf(entry, answer.epoch));
+    answer.entries.push_back(EntryOf(entry, {.epoch = answer.epoch, .revision = proto.head()}));
   }
   return answer;
 }

@@ -48,6 +48,11 @@ std::optional<std::string> ParseSetWithTime(Args args, std::int64_t unit_ms,
   return AddWrite(args[1], args[3], request, options);
 }
 
+void AskControlPlane(Session& session, const KeyRef& ref) {
+  session.lacks().timeout = session.need().timeout;
+  session.lacks().Add(ReadQuestion::Kind::kStrong, ref.dataset, ref.key);
+}
+
 // An owner need not have a copy of its dataset to make its writes depend on what is there: the
 // control plane tells.
 KeyRead ReadWatched(Session& session, const Reader& reader, std::string_view client_key,
@@ -58,11 +63,30 @@ KeyRead ReadWatched(Session& session, const Reader& reader, std::string_view cli
   const auto& status = session.services().snapshot.status();
   if (ref && !told && status.wanted_known && status.Covering(ref->dataset, ref->key) == nullptr &&
       reader.CoverageOf(ref->dataset, ref->key) == Coverage::kNotSubscribed) {
-    session.lacks().timeout = session.need().timeout;
-    session.lacks().Add(ReadQuestion::Kind::kStrong, ref->dataset, ref->key);
+    AskControlPlane(session, *ref);
     return {};
   }
   return ReadKey(session, reader, client_key, name_key);
+}
+
+// As of when the key is absent, by whoever has said so. Asks the control plane if that is not
+// known.
+common::Version AbsentSince(Session& session, const Reader& reader, std::string_view client_key) {
+  std::string error;
+  const auto ref = SplitKey(client_key, error);
+  const RemoteRead* told = session.Got(client_key);
+  const common::Version since =
+      told != nullptr ? told->entry.version
+                      : reader.ReachOf(ref->dataset, ref->key).value_or(common::Version{});
+  if (since.epoch == 0) AskControlPlane(session, *ref);
+  return since;
+}
+
+SeenKey SeeWatched(Session& session, const Reader& reader, std::string_view client_key,
+                   const KeyRead& read) {
+  if (read.found) return {.version = read.found->version};
+  if (session.lacks().any()) return {};
+  return {.absent_since = AbsentSince(session, reader, client_key)};
 }
 
 }  // namespace
@@ -144,11 +168,11 @@ void Watch(Session& session, Args args) {
   }
   const Reader* reader = session.Read();
   if (reader == nullptr) return;
-  std::vector<std::optional<common::Version>> seen;
+  std::vector<SeenKey> seen;
   for (const std::string_view key : args.subspan(1)) {
     const KeyRead read = ReadWatched(session, *reader, key, /*name_key=*/args.size() > 2);
     if (!read.error.empty()) return session.reply().Error(read.error);
-    seen.push_back(read.found ? std::optional(read.found->version) : std::nullopt);
+    seen.push_back(SeeWatched(session, *reader, key, read));
   }
   if (session.lacks().any()) return;  // runs again
   for (std::size_t i = 0; i < seen.size(); ++i) session.Watch(args[i + 1], seen[i]);

@@ -84,10 +84,15 @@ struct Suspended {
   std::optional<bool> caching = {};  // CLIENT CACHING, as it was when the command came
 };
 
-// Keys that the client watches (WATCH), as clients name them, and the version at which it saw them;
-// absent: there was no entry.
+// What WATCH has seen of a key.
+struct SeenKey {
+  std::optional<common::Version> version = {};  // absent: there was no entry …
+  common::Version absent_since = {};            // … as of this state of the dataset
+};
+
+// Keys that the client watches (WATCH), as clients name them.
 struct Watches {
-  std::map<std::string, std::optional<common::Version>, std::less<>> keys = {};
+  std::map<std::string, SeenKey, std::less<>> keys = {};
   bool broken = false;  // a key was seen at two versions: EXEC answers nil
 };
 
@@ -167,7 +172,7 @@ class Session final : public Subscriber, public TrackingClient {
   std::int64_t now_ms() const { return services_.snapshot.NowMillis(services_.clock); }
   std::optional<Transaction>& transaction() { return transaction_; }
   const Watches& watches() const { return watches_; }
-  void Watch(std::string_view client_key, const std::optional<common::Version>& version);
+  void Watch(std::string_view client_key, const SeenKey& seen);
   void Unwatch() { watches_ = {}; }
   // A read of the key has this to say. What EXEC publishes may rest on it, so a version other than
   // the watched one means that the transaction must not be.

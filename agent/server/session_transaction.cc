@@ -66,11 +66,13 @@ void Session::Execute() {
     return;
   }
   WriteBatch batch{.writes = std::move(transaction.writes)};
-  for (const auto& [client_key, version] : watches.keys) {
+  for (const auto& [client_key, seen] : watches.keys) {
     std::string error;
     const auto ref = SplitKey(client_key, error);
-    batch.checks.push_back(
-        {.dataset = std::string(ref->dataset), .key = std::string(ref->key), .version = version});
+    batch.checks.push_back({.dataset = std::string(ref->dataset),
+                            .key = std::string(ref->key),
+                            .version = seen.version,
+                            .absent_since = seen.absent_since});
   }
   auto commands =
       std::make_shared<const std::vector<QueuedCommand>>(std::move(transaction.commands));
@@ -104,23 +106,25 @@ void Session::ComposeExec(const std::vector<QueuedCommand>& commands, const Writ
 
 // --- WATCH ------------------------------------------------------------------------------------
 
-void Session::Watch(std::string_view client_key, const SeenVersion& version) {
-  const auto [watched, first] = watches_.keys.emplace(client_key, version);
-  if (!first && watched->second != version) watches_.broken = true;
+// Watched again, an absent key keeps what was seen first: it must have stayed so from then on.
+void Session::Watch(std::string_view client_key, const SeenKey& seen) {
+  const auto [watched, first] = watches_.keys.emplace(client_key, seen);
+  if (!first && watched->second.version != seen.version) watches_.broken = true;
 }
 
 void Session::CompareToWatched(std::string_view client_key, const SeenVersion& version) {
   const auto watched = watches_.keys.find(client_key);
-  if (watched != watches_.keys.end() && watched->second != version) watches_.broken = true;
+  if (watched != watches_.keys.end() && watched->second.version != version) watches_.broken = true;
 }
 
 // A transaction that only reads is answered by local copies alone: by the snapshot in which the
-// watched keys are still what they were.
+// watched keys are still what they were. What came and went between two snapshots is not known
+// here.
 bool Session::AreUnchangedHere(const Watches& watches) {
   if (watches.keys.empty()) return true;
   const Reader* reader = Read();
   if (reader == nullptr) return false;
-  for (const auto& [client_key, version] : watches.keys) {
+  for (const auto& [client_key, seen] : watches.keys) {
     std::string error;
     const auto ref = SplitKey(client_key, error);
     const auto found = reader->CoverageOf(ref->dataset, ref->key) == Coverage::kReadable
@@ -134,7 +138,7 @@ bool Session::AreUnchangedHere(const Watches& watches) {
       return false;
     }
     const bool live = found->has_value() && !Expired((*found)->entry.expires_at_ms);
-    if ((live ? SeenVersion((*found)->version) : std::nullopt) == version) continue;
+    if ((live ? SeenVersion((*found)->version) : std::nullopt) == seen.version) continue;
     reply().NullArray();
     return false;
   }

@@ -36,6 +36,17 @@ class WatchTest : public SessionFixture {
          .as_of = clock_.now});
     return Output();
   }
+  // There is no such key as of `head`; {}: it is not said as of when.
+  std::string AnswerAbsent(const std::string& key, common::Version head) {
+    const Asked first = std::move(asked_.front());
+    asked_.pop_front();
+    session_->OnAnswer(first.ticket, first.question.dataset,
+                       {.status = common::OkStatus(),
+                        .entries = {{.key = key, .version = head}},
+                        .epoch = kEpoch,
+                        .as_of = clock_.now});
+    return Output();
+  }
   std::string Fail(common::StatusCode code, const char* why) {
     const Asked first = std::move(asked_.front());
     asked_.pop_front();
@@ -43,13 +54,14 @@ class WatchTest : public SessionFixture {
                        {.status = common::Error(code, "{}", why), .entries = {}});
     return Output();
   }
-  // "ds/a@10 ds/x@-" of the batch submitted last.
+  // "ds/a@10 ds/x@-9" of the batch submitted last: a as of revision 10, x absent since 9.
   std::string LastChecks() const {
     std::string text;
     for (const SocketCheck& check : submitted_.back().checks) {
       if (!text.empty()) text += " ";
       text += check.dataset + "/" + check.key + "@";
-      text += check.version ? std::to_string(check.version->revision) : "-";
+      text += check.version ? std::to_string(check.version->revision)
+                            : fmt::format("-{}", check.absent_since.revision);
     }
     return text;
   }
@@ -63,7 +75,8 @@ TEST_F(WatchTest, WhatWasSeenIsChecked) {
             "+OK\r\n+OK\r\n+OK\r\n$2\r\nva\r\n");
   EXPECT_EQ(Try(), kQueued);
   EXPECT_EQ(LastBatch(), "ds/z=1");
-  EXPECT_EQ(LastChecks(), "ds/a@10 ds/b@10 ds/none@-");
+  EXPECT_EQ(LastChecks(), "ds/a@10 ds/b@10 ds/none@-10");
+  EXPECT_EQ(submitted_.back().checks.back().absent_since.epoch, kEpoch);
   EXPECT_EQ(SettleOk(20), "*1\r\n+OK\r\n");
   EXPECT_EQ(Try(), kQueued);
   EXPECT_EQ(LastChecks(), "") << "EXEC has forgotten them";
@@ -148,6 +161,57 @@ TEST_F(WatchTest, AnOwnerNeedsNoCopy) {
   Send("MULTI\r\nSET own/k 6\r\nEXEC\r\n");
   EXPECT_EQ(LastChecks(), "ds/a@10 own/k@30");
   SettleOk(31);
+}
+
+// What came and went since must be noticed, so an absence is dated by whoever has told it.
+TEST_F(WatchTest, AnAbsenceIsDatedByTheCopy) {
+  Put("ds", "other", "1");  // at 11: the copy has come further since none was there
+  Send("WATCH ds/none\r\n");
+  Put("ds", "other", "2");
+  Send("WATCH ds/none ds/later\r\nGET ds/none\r\n");
+  Try();
+  EXPECT_EQ(LastChecks(), "ds/later@-12 ds/none@-11") << "what was seen first counts";
+}
+
+TEST_F(WatchTest, AnAbsenceIsDatedByTheControlPlane) {
+  EXPECT_EQ(Send("WATCH own/k ds/a\r\n"), "");
+  EXPECT_EQ(AnswerAbsent("k", At(30)), "+OK\r\n");
+  Send("MULTI\r\nSET own/k 6\r\nEXEC\r\n");
+  EXPECT_EQ(LastChecks(), "ds/a@10 own/k@-30");
+}
+
+TEST_F(WatchTest, AnAbsenceOnDemandIsDated) {
+  const common::Collection keys{"od", ""};
+  ASSERT_TRUE(writer_->Add(keys, /*by_name=*/true).ok());
+  Change absent{.key = "held", .version = At(20), .entry = {}};
+  absent.absent = true;
+  ASSERT_TRUE(writer_->Apply(keys, {&absent, 1}, At(15)).ok());
+  Send("WATCH od/held\r\n");
+  EXPECT_EQ(asked_.size(), 0u);
+  EXPECT_EQ(Send("WATCH od/k\r\n"), "");
+  EXPECT_EQ(asked_.front().question.kind, ReadQuestion::Kind::kOnDemand);
+  EXPECT_EQ(AnswerAbsent("k", At(21)), "+OK\r\n");
+  Send("MULTI\r\nSET od/k 6\r\nEXEC\r\n");
+  EXPECT_EQ(LastChecks(), "od/held@-20 od/k@-21");
+}
+
+// E.g. held on disk since before dates were kept, or told by a foreign server.
+TEST_F(WatchTest, AnAbsenceWithoutADateIsAskedFor) {
+  const common::Collection keys{"od", ""};
+  ASSERT_TRUE(writer_->Add(keys, /*by_name=*/true).ok());
+  Change absent{.key = "held", .version = {}, .entry = {}};
+  absent.absent = true;
+  ASSERT_TRUE(writer_->Apply(keys, {&absent, 1}, {}).ok());
+  EXPECT_EQ(Send("WATCH od/held\r\n"), "");
+  EXPECT_EQ(asked_.front().question.kind, ReadQuestion::Kind::kStrong);
+  EXPECT_EQ(AnswerAbsent("held", At(22)), "+OK\r\n");
+  EXPECT_EQ(Send("WATCH od/k\r\n"), "");
+  EXPECT_EQ(asked_.front().question.kind, ReadQuestion::Kind::kOnDemand);
+  EXPECT_EQ(AnswerAbsent("k", {}), "");
+  EXPECT_EQ(asked_.front().question.kind, ReadQuestion::Kind::kStrong);
+  EXPECT_EQ(AnswerAbsent("k", At(23)), "+OK\r\n");
+  Send("MULTI\r\nSET od/k 6\r\nEXEC\r\n");
+  EXPECT_EQ(LastChecks(), "od/held@-22 od/k@-23");
 }
 
 TEST_F(WatchTest, WhatCannotBeWatched) {

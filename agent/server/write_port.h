@@ -29,7 +29,8 @@ struct SocketWrite {
 struct SocketCheck {
   std::string dataset = {};
   std::string key = {};
-  std::optional<common::Version> version = {};  // absent: there was no entry
+  std::optional<common::Version> version = {};  // absent: there was no entry …
+  common::Version absent_since = {};  // … as of this, and none may have been there since
 };
 
 // Applied whole or not at all.

@@ -32,11 +32,18 @@ common::Status TakeOptions(const tributary::v1::Write& from, Write& write) {
 
 common::StatusOr<Check> TakeCheck(tributary::v1::Check& from) {
   Check check{.dataset = std::move(*from.mutable_dataset()), .key = std::move(*from.mutable_key())};
-  if (from.version().empty()) return check;
-  check.version = common::ParseVersion(from.version());
-  if (check.version) return check;
-  return InvalidArgument("a check of dataset \"{}\" has version \"{}\", which is none",
-                         check.dataset, from.version());
+  if (from.version().empty() && from.absent_since().empty()) return check;
+  if (!from.version().empty() && !from.absent_since().empty()) {
+    return InvalidArgument("a check of dataset \"{}\" has a version and absent_since",
+                           check.dataset);
+  }
+  const bool absent = from.version().empty();
+  const std::string& text = absent ? from.absent_since() : from.version();
+  auto& version = absent ? check.absent_since : check.version;
+  version = common::ParseVersion(text);
+  if (version) return check;
+  return InvalidArgument("a check of dataset \"{}\" has {} \"{}\", which is no version",
+                         check.dataset, absent ? "absent_since" : "version", text);
 }
 
 common::StatusOr<Write> TakeWrite(tributary::v1::Write& from) {

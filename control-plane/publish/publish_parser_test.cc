@@ -45,7 +45,8 @@ TEST(PublishParserTest, TakesOptionsAndChecks) {
       writes { dataset: "d" key: "k" put: "v" expires_in_ms: 8 condition: IF_PRESENT }
       writes { dataset: "d" key: "k" put: "v" keep_expiry: true return_old: true }
       checks { dataset: "d" key: "k" version: "000000000abc.5" }
-      checks { dataset: "d" key: "l" } })"));
+      checks { dataset: "d" key: "l" }
+      checks { dataset: "d" key: "m" absent_since: "000000000abc.6" } })"));
   ASSERT_TRUE(job.ok()) << job.status();
   const Batch& batch = job->batches.at(0);
   EXPECT_EQ(batch.writes[0].expiry.at_ms, 7);
@@ -54,9 +55,12 @@ TEST(PublishParserTest, TakesOptionsAndChecks) {
   EXPECT_EQ(batch.writes[1].condition, Condition::kIfPresent);
   EXPECT_TRUE(batch.writes[2].expiry.keep);
   EXPECT_TRUE(batch.writes[2].return_old);
-  ASSERT_EQ(batch.checks.size(), 2u);
+  ASSERT_EQ(batch.checks.size(), 3u);
   EXPECT_EQ(batch.checks[0].version, (common::Version{0xabc, 5}));
   EXPECT_EQ(batch.checks[1].version, std::nullopt);
+  EXPECT_EQ(batch.checks[1].absent_since, std::nullopt) << "as older agents say it";
+  EXPECT_EQ(batch.checks[2].version, std::nullopt);
+  EXPECT_EQ(batch.checks[2].absent_since, (common::Version{0xabc, 6}));
 }
 
 TEST(PublishParserTest, NamesWhatIsMalformed) {
@@ -85,7 +89,12 @@ TEST(PublishParserTest, NamesWhatIsMalformed) {
            Case{hello, R"(batches { sequence: 1 writes { put: "" dataset: "d" condition: 9 } })",
                 "condition 9"},
            Case{hello, R"(batches { sequence: 1 checks { dataset: "d" version: "5" } })",
-                "which is none"},
+                "has version \"5\", which is no version"},
+           Case{hello, R"(batches { sequence: 1 checks { dataset: "d" absent_since: "c1.a.5" } })",
+                "has absent_since \"c1.a.5\", which is no version"},
+           Case{hello, R"(batches { sequence: 1 checks {
+                dataset: "d" version: "000000000abc.5" absent_since: "000000000abc.5" } })",
+                "has a version and absent_since"},
            Case{hello, R"(batches { sequence: 1 writes { dataset: "d" key: "k" } })",
                 "neither puts nor deletes"},
            Case{hello, R"(batches { sequence: 1 writes { dataset: "d" key: "k" delete: false } })",

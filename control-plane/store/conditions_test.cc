@@ -184,6 +184,70 @@ TEST_F(ConditionsTest, ChecksHoldOrNothingIsApplied) {
   EXPECT_EQ(Send(batch).status.code(), StatusCode::kAborted);
 }
 
+// Goal: an absence that was watched is an absence all the time, or the batch is not applied.
+TEST_F(ConditionsTest, WhatCameAndWentHasChanged) {
+  const auto since = [this](Revision revision, Epoch off = 0) {
+    return Check{.dataset = "d",
+                 .key = "k",
+                 .absent_since = common::Version{store_->epoch() + off, revision}};
+  };
+  const auto holds = [this](const Check& check) {
+    return Publish({Put("d", "other", "1")}, {check}).status.ok();
+  };
+  const Revision at = State().head;
+  EXPECT_TRUE(holds(since(at)));
+  EXPECT_FALSE(holds(since(at, 1))) << "another history";
+  EXPECT_FALSE(holds(since(at - 1))) << "the dataset was not there yet";
+  Publish({Put("d", "k", "1")});
+  EXPECT_FALSE(holds(since(State().head))) << "it is there";
+  const Revision gone = Publish({Del("d", "k")}).revision;
+  EXPECT_FALSE(holds(since(gone - 1)));
+  EXPECT_TRUE(holds(since(gone)));
+  Reopen();
+  EXPECT_FALSE(holds(since(gone - 1)));
+  Publish({Del("d", "k")});
+  EXPECT_TRUE(holds(since(gone))) << "a delete that finds nothing is no change";
+  EXPECT_TRUE(Publish({Put("d", "other", "1")}, {{.dataset = "d", .key = "k"}}).status.ok())
+      << "whoever does not say since when is asking about now";
+}
+
+TEST_F(ConditionsTest, WhatCameAndExpiredHasChanged) {
+  const auto holds = [this](Revision revision) {
+    const Check check{
+        .dataset = "d", .key = "k", .absent_since = common::Version{store_->epoch(), revision}};
+    return Publish({Put("d", "other", "1")}, {check}).status.ok();
+  };
+  const Revision before = State().head;
+  const Revision came = Publish({PutIn("k", "1", 10)}).revision;
+  now_ms_ += 10;
+  EXPECT_FALSE(holds(before)) << "not swept yet";
+  EXPECT_TRUE(holds(came)) << "seen by someone who knows the time: absent already";
+  EXPECT_EQ(Expire(), 1u);
+  EXPECT_FALSE(holds(before));
+  EXPECT_FALSE(holds(came)) << "its tombstone does not tell from what it is left";
+  EXPECT_TRUE(holds(State().head));
+}
+
+// Tombstones are collected: what lies below the floor is not known any more.
+TEST_F(ConditionsTest, AnAbsenceBelowTheFloorIsNotKnown) {
+  const auto holds = [this](Revision revision) {
+    const Check check{
+        .dataset = "d", .key = "k", .absent_since = common::Version{store_->epoch(), revision}};
+    return Publish({Put("d", "other", "1")}, {check}).status.ok();
+  };
+  const Revision before = State().head;
+  Publish({Put("d", "k", "1")});
+  const Revision gone = Publish({Del("d", "k")}).revision;
+  ASSERT_TRUE(store_->Compact(now_ms_ + 1, 0, 1000).ok());
+  ASSERT_EQ(State().tombstones, 0u);
+  EXPECT_FALSE(holds(before));
+  EXPECT_TRUE(holds(gone)) << "the floor itself is known";
+  const Check unborn{
+      .dataset = "gone", .key = "k", .absent_since = common::Version{store_->epoch(), gone}};
+  EXPECT_EQ(Publish({Put("d", "other", "1")}, {unborn}).status.code(), StatusCode::kAborted)
+      << "a dataset that was purged";
+}
+
 TEST_F(ConditionsTest, EntriesExpireAtTheirTimeAndNotBefore) {
   Publish({PutIn("a", "1", 100), PutIn("b", "1", 200), Put("d", "c", "1")});
   EXPECT_EQ(store_->next_expiry_ms(), now_ms_ + 100);

@@ -154,9 +154,27 @@ common::StatusOr<std::optional<GroupWriter::Old>> GroupWriter::FindLive(const Da
 
 common::StatusOr<bool> GroupWriter::Holds(const Check& check) {
   ASSIGN_OR_RETURN(Dataset * dataset, FindDataset(check.dataset));
-  if (dataset == nullptr) return !check.version;
+  if (dataset == nullptr) return !check.version && !check.absent_since;
   ASSIGN_OR_RETURN(const std::optional<Old> old, FindLive(*dataset, check.key));
-  return (old ? std::optional(old->version) : std::nullopt) == check.version;
+  if (old || check.version) return old && check.version == old->version;
+  return StayedAbsent(*dataset, check);
+}
+
+// What came and went has left a tombstone, or lies here expired and not swept yet.
+common::StatusOr<bool> GroupWriter::StayedAbsent(const Dataset& dataset, const Check& check) {
+  if (!check.absent_since) return true;
+  const auto [epoch, revision] = *check.absent_since;
+  if (epoch != epoch_ || revision < dataset.state.floor) return false;
+  layout::EntryKey(dataset.state.id, check.key, row_key_);
+  ASSIGN_OR_RETURN(const auto expired, txn_.Get(tables_.entries, row_key_));
+  if (expired) {
+    ASSIGN_OR_RETURN(const layout::EntryRecord record, layout::DecodeEntry(*expired));
+    return record.version.revision <= revision;
+  }
+  ASSIGN_OR_RETURN(const auto removed, txn_.Get(tables_.tombstones, row_key_));
+  if (!removed) return true;
+  ASSIGN_OR_RETURN(const Position position, layout::DecodePosition(*removed));
+  return position.revision <= revision;
 }
 
 common::StatusOr<GroupWriter::Done> GroupWriter::ApplyWrite(Dataset& dataset, const Write& write,

@@ -50,6 +50,8 @@ class GroupWriter {
   // Absent: there is none, or it has expired.
   common::StatusOr<std::optional<Old>> FindLive(const Dataset& dataset, std::string_view key);
   common::StatusOr<bool> Holds(const Check& check);
+  // REQUIRES: there is no live entry now.
+  common::StatusOr<bool> StayedAbsent(const Dataset& dataset, const Check& check);
   common::StatusOr<Outcome> ApplyWrites(const Batch& batch);
   enum class Done { kChanged, kNothing, kSkipped };
   common::StatusOr<Done> ApplyWrite(Dataset& dataset, const Write& write, Position position,

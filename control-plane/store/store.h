@@ -68,6 +68,10 @@ struct Check {
   std::string key;
   std::optional<common::Version> version = {};  // absent: there was no entry
 };
+  // Without a version: as of when there was none. The check holds if none has been there since;
+  // also not if that is not known any more (below the floor, another epoch). Absent: if there is
+  // none now.
+  std::optional<common::Version> absent_since = {};
 
 struct Batch {
   std::string publisher_id = {};

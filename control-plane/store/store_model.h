@@ -33,6 +33,8 @@ struct ModelDataset {
   std::optional<std::int64_t> withdrawn_ms;
   std::map<std::string, ModelEntry> entries;
   std::map<Position, ModelTombstone> tombstones;
+  // When each key has changed last, whatever has been forgotten since.
+  std::map<std::string, Revision> changed;
 };
 struct ModelPublisher {
   std::int64_t seen_ms = 0;
@@ -42,6 +44,8 @@ struct ModelPublisher {
 
 class Model {
  public:
+  explicit Model(Epoch epoch) : epoch_(epoch) {}
+
   std::vector<Outcome> Commit(const Group& group) {
     now_ms_ = group.now_ms;
     for (const DeclarationChange& change : group.declarations) Declare(change);
@@ -85,6 +89,7 @@ class Model {
       ModelDataset& dataset = datasets[name];
       dataset.entries.erase(key);
       dataset.tombstones[{head + 1, ordinal++}] = {key, now_ms};
+      dataset.changed[key] = head + 1;
       dataset.head = head + 1;
     }
     if (ordinal > 0) ++head;
@@ -118,9 +123,21 @@ class Model {
 
   bool Holds(const Check& check) const {
     const ModelEntry* const entry = FindLive(check.dataset, check.key);
-    if (entry == nullptr || !check.version) return entry == nullptr && !check.version;
+    if (entry == nullptr || !check.version) {
+      return entry == nullptr && !check.version && StayedAbsent(check);
+    }
     return check.version->revision == entry->position.revision;
   }
+
+  bool StayedAbsent(const Check& check) const {
+    if (!check.absent_since) return true;
+    const auto dataset = datasets.find(check.dataset);
+    if (dataset == datasets.end() || check.absent_since->epoch != epoch_) return false;
+    const auto changed = dataset->second.changed.find(check.key);
+    const Revision last = changed == dataset->second.changed.end() ? 0 : changed->second;
+    return check.absent_since->revision >= std::max(last, dataset->second.floor);
+  }
+
   void Declare(const DeclarationChange& change) {
     const auto found = datasets.find(change.name);
     if (found != datasets.end()) {
@@ -187,6 +204,7 @@ class Model {
             std::int64_t expires_ms) {
     const bool puts = write.value && (expires_ms == 0 || expires_ms > now_ms_);
     if (!puts && dataset.entries.erase(write.key) == 0) return false;
+    dataset.changed[write.key] = position.revision;
     std::erase_if(dataset.tombstones,
                   [&](const auto& tombstone) { return tombstone.second.key == write.key; });
     if (puts) {
@@ -198,6 +216,7 @@ class Model {
     return true;
   }
 
+  const Epoch epoch_;
   std::int64_t now_ms_ = 0;
 };
 

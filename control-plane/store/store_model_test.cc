@@ -24,9 +24,7 @@ std::uint64_t Below(Random& random, std::uint64_t bound) { return random() % bou
 // One run: the same operations on both, comparing as it goes.
 class ModelRun {
  public:
-  explicit ModelRun(std::uint64_t seed) : random_(seed), store_(testing::OpenStore(dir_.path())) {
-    epoch_ = store_->epoch();
-  }
+  explicit ModelRun(std::uint64_t seed) : random_(seed) {}
 
   void Step() {
     switch (Below(random_, 16)) {
@@ -135,6 +133,11 @@ class ModelRun {
           const Revision odd = Below(random_, 6) == 0 ? 1 : 0;
           check.version = common::Version{epoch_, entry->second.position.revision + odd};
         }
+      }
+      if (!check.version && Below(random_, 4) != 0) {
+        const Epoch epoch = Below(random_, 20) == 0 ? epoch_ + 1 : epoch_;
+        check.absent_since =
+            common::Version{epoch, model_.head - Below(random_, model_.head / 4 + 1)};
       }
       batch.checks.push_back(std::move(check));
     }
@@ -286,9 +289,9 @@ class ModelRun {
 
   testing::TestDir dir_;
   Random random_;
-  std::unique_ptr<LmdbStore> store_;
-  Epoch epoch_ = 0;
-  Model model_;
+  std::unique_ptr<LmdbStore> store_ = testing::OpenStore(dir_.path());
+  const Epoch epoch_ = store_->epoch();
+  Model model_{epoch_};
   std::map<std::string, std::uint64_t> drafted_;  // sequences given out within the group
   std::int64_t now_ms_ = 1'700'000'000'000;
 };
