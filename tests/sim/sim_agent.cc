@@ -53,24 +53,29 @@ Content SimAgent::ReadCopy(const common::Collection& collection) const {
   return content;
 }
 
+bool SimAgent::WentBack(const common::Version& from, const common::Version& to) const {
+  return from.epoch == to.epoch ? to.revision < from.revision : to.epoch != history_.epoch();
+}
+
 std::string SimAgent::CheckReads() {
   CHECK(reader_->Refresh().ok());
   std::string wrong;
-  std::map<common::Collection, common::Revision> now;
+  std::map<common::Collection, common::Version> now;
   for (const agent::CopyState& copy : reader_->Copies()) {
     if (!copy.complete) continue;
-    const common::Revision revision = copy.cursor.revision;
-    now[copy.collection] = revision;
+    const common::Version& at = copy.cursor;
+    now[copy.collection] = at;
     const auto before = seen_.find(copy.collection);
-    if (before != seen_.end() && revision < before->second) {
+    if (before != seen_.end() && WentBack(before->second, at)) {
       wrong = fmt::format("{}: {} went back from {} to {}", service_,
-                          common::CollectionName(copy.collection), before->second, revision);
-    } else if (ReadCopy(copy.collection) != history_.At(copy.collection, revision)) {
+                          common::CollectionName(copy.collection),
+                          common::FormatVersion(before->second), common::FormatVersion(at));
+    } else if (ReadCopy(copy.collection) != history_.At(copy.collection, at)) {
       const Content have = ReadCopy(copy.collection);
-      const Content want = history_.At(copy.collection, revision);
-      wrong =
-          fmt::format("{}: {} holds {} entries, not the {} of its revision {}", service_,
-                      common::CollectionName(copy.collection), have.size(), want.size(), revision);
+      const Content want = history_.At(copy.collection, at);
+      wrong = fmt::format("{}: {} holds {} entries, not the {} of its version {}", service_,
+                          common::CollectionName(copy.collection), have.size(), want.size(),
+                          common::FormatVersion(at));
     }
   }
   reader_->Release();
@@ -88,7 +93,7 @@ std::string SimAgent::CheckSettled(const std::vector<common::Collection>& wanted
       if (copy.collection != collection) continue;
       ++found;
       const bool is_denied = collection.dataset == denied;
-      const Content want = is_denied ? Content() : history_.At(collection, UINT64_MAX);
+      const Content want = is_denied ? Content() : history_.Now(collection);
       const bool state_ok = is_denied ? copy.denial == agent::Denial::kNoPermission : copy.complete;
       if (!state_ok || ReadCopy(collection) != want) {
         wrong = fmt::format("{}: {} has not settled (complete {}, denial {}, revision {})",

@@ -28,19 +28,22 @@ class SimAgent final : public agent::ChangeListener {
   agent::SyncCore& core() { return *core_; }
   const std::string& service() const { return service_; }
 
-  // What the copies hold equals the model at their cursors, and no cursor has gone back. Returns
-  // what is wrong; empty: nothing.
+  // What the copies hold equals the model at their cursors, and no cursor has gone back, but into
+  // the present epoch. Returns what is wrong; empty: nothing.
   std::string CheckReads();
   // Every collection in `wanted` is complete and equals the newest state; nothing else is there.
   std::string CheckSettled(const std::vector<common::Collection>& wanted,
                            const std::string& denied) const;
   std::string CheckFiles() const;
+  // Of copies by digests, since the process began.
+  std::uint64_t repairs() const { return board_.Get()->repairs; }
 
  private:
   bool Wants() const override { return true; }
   void OnChanged(std::vector<agent::ChangedKey>) override {}
   void OnReplaced(const std::string&) override {}
   void Start();
+  bool WentBack(const common::Version& from, const common::Version& to) const;
   Content ReadCopy(const common::Collection& collection) const;
 
   const std::string dir_;
@@ -54,7 +57,7 @@ class SimAgent final : public agent::ChangeListener {
   std::unique_ptr<agent::Writer> writer_;
   std::unique_ptr<agent::Reader> reader_;
   std::unique_ptr<agent::SyncCore> core_;
-  std::map<common::Collection, common::Revision> seen_;
+  std::map<common::Collection, common::Version> seen_;
 };
 
 }  // namespace sim

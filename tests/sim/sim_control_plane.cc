@@ -2,7 +2,14 @@
 
 #include <utility>
 
+#include "control-plane/store/backup.h"
+
 namespace sim {
+namespace {
+
+constexpr std::size_t kMapBytes = std::size_t{1} << 32;
+
+}  // namespace
 
 SimControlPlane::SimControlPlane(std::string dir, const common::Clock& clock,
                                  cp::ResponseSink& sink)
@@ -11,7 +18,7 @@ SimControlPlane::SimControlPlane(std::string dir, const common::Clock& clock,
 }
 
 void SimControlPlane::Start() {
-  auto store = cp::LmdbStore::Open({.dir = dir_, .map_bytes = std::size_t{1} << 32, .sync = false});
+  auto store = cp::LmdbStore::Open({.dir = dir_, .map_bytes = kMapBytes, .sync = false});
   CHECK(store.ok());
   store_ = *std::move(store);
   hub_ = std::make_unique<cp::Hub>(cp::HubOptions{}, clock_, *store_, sink_);
@@ -54,6 +61,33 @@ void SimControlPlane::Withdraw(const std::string& kind, const std::string& name)
                      .dry_run = false,
                      .done = [](const auto& outcome) { CHECK(outcome.ok()); }});
   cp::Committer::CommitOnce(std::move(jobs), clock_, *store_, *this);
+}
+
+std::string SimControlPlane::Backup() const {
+  auto reader = store_->OpenBackup(clock_.UnixMillis());
+  CHECK(reader.ok());
+  std::string file;
+  while (true) {
+    const auto piece = (*reader)->Next();
+    CHECK(piece.ok());
+    if (piece->empty()) return file;
+    file.append(*piece);
+  }
+}
+
+void SimControlPlane::Restore(const std::string& file, std::string dir) {
+  hub_.reset();
+  store_.reset();
+  dir_ = std::move(dir);
+  bool read = false;
+  const auto restored = cp::RestoreBackup(
+      dir_, kMapBytes,
+      [&]() -> common::StatusOr<std::string> {
+        return std::exchange(read, true) ? std::string() : file;
+      },
+      [](std::uint64_t, const cp::BackupHeader&) {});
+  CHECK(restored.ok());
+  Start();
 }
 
 void SimControlPlane::DropTombstones() {

@@ -28,6 +28,10 @@ class SimControlPlane final : public cp::CommitListener {
   cp::Outcome Publish(const std::string& service, std::vector<cp::Write> writes);
   void Declare(const common::Declaration& object);
   void Withdraw(const std::string& kind, const std::string& name);
+  // All that the store holds, as the bytes of a backup file.
+  std::string Backup() const;
+  // Another host takes over with what a backup holds, in an empty directory.
+  void Restore(const std::string& file, std::string dir);
   // Drops all tombstones, so that every dataset's floor is its head.
   void DropTombstones();
 
@@ -35,7 +39,7 @@ class SimControlPlane final : public cp::CommitListener {
   void OnCommitted(const std::vector<std::string>& datasets, cp::CatalogPtr catalog) override;
   void Start();
 
-  const std::string dir_;
+  std::string dir_;
   const common::Clock& clock_;
   cp::ResponseSink& sink_;
   std::unique_ptr<cp::LmdbStore> store_;

@@ -17,16 +17,23 @@ std::string ScratchDirectory() {
   return fmt::format("{}/tributary-sim.{}", shm, getpid());
 }
 
-void RunSeed(std::uint64_t seed, int steps) {
+// What happened, for tests that would prove nothing without it.
+struct Happened {
+  std::uint64_t restores = 0, repairs = 0;
+};
+
+Happened RunSeed(std::uint64_t seed, int steps, bool restores = false) {
   SCOPED_TRACE(fmt::format("TRIBUTARY_SEED={}", seed));
   const bool large = seed % 4 == 0;  // loads and cuts of many responses
   SimWorld world({.seed = seed,
                   .steps = large ? steps / 3 : steps,
                   .dir = ScratchDirectory(),
-                  .value_bytes_max = large ? std::size_t{300'000} : std::size_t{64}});
+                  .value_bytes_max = large ? std::size_t{300'000} : std::size_t{64},
+                  .restores = restores});
   EXPECT_EQ(world.Run(), "");
   EXPECT_GT(world.commits, 0u);
   EXPECT_GT(world.responses, 0u);
+  return {world.restores, world.repairs};
 }
 
 std::uint64_t FromEnvironment(const char* name, std::uint64_t otherwise) {
@@ -42,15 +49,32 @@ TEST(SimTest, SeedsThatOnceFailed) {
   }
 }
 
-TEST(SimTest, EveryCopyEqualsItsSubscriptionAndNoReaderSeesHalf) {
+Happened RunSeeds(std::uint64_t runs, bool restores) {
   if (const std::uint64_t seed = FromEnvironment("TRIBUTARY_SEED", 0); seed != 0)
-    return RunSeed(seed, 300);
-  const std::uint64_t runs = FromEnvironment("TRIBUTARY_SIM_RUNS", 24);
+    return RunSeed(seed, 300, restores);
+  runs = FromEnvironment("TRIBUTARY_SIM_RUNS", runs);
   std::random_device random;
   const std::uint64_t first = random();
   std::printf("seeds %llu … %llu\n", static_cast<unsigned long long>(first),
               static_cast<unsigned long long>(first + runs - 1));
-  for (std::uint64_t i = 0; i < runs && !HasFailure(); ++i) RunSeed(first + i, 300);
+  Happened all;
+  for (std::uint64_t i = 0; i < runs && !testing::Test::HasFailure(); ++i) {
+    const Happened one = RunSeed(first + i, 300, restores);
+    all.restores += one.restores;
+    all.repairs += one.repairs;
+  }
+  return all;
+}
+
+TEST(SimTest, EveryCopyEqualsItsSubscriptionAndNoReaderSeesHalf) { RunSeeds(24, false); }
+
+// History forks: the control plane is replaced by a backup of its past. Every copy serves a state
+// that was, of the old history or the new one, and all are in the new one soon, most of them
+// repaired by digests.
+TEST(SimTest, AControlPlaneThatIsRestoredGetsItsCopiesMended) {
+  const Happened happened = RunSeeds(12, true);
+  EXPECT_GT(happened.restores, 0u);
+  EXPECT_GT(happened.repairs, 0u);
 }
 
 }  // namespace

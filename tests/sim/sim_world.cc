@@ -30,6 +30,7 @@ common::Subscription Wish(const std::string& service, const std::string& dataset
 SimWorld::SimWorld(SimOptions options) : options_(std::move(options)), random_(options_.seed) {
   std::filesystem::remove_all(options_.dir);
   control_plane_ = std::make_unique<SimControlPlane>(options_.dir + "/cp", queue_, *this);
+  history_ = History(control_plane_->store().epoch());
   for (const char* dataset : {"x", "y"}) control_plane_->Declare(DatasetNamed(dataset, true));
   for (const char* service : {"a", "b"}) {
     for (const char* dataset : {"x", "y"}) control_plane_->Declare(Wish(service, dataset, ""));
@@ -108,12 +109,38 @@ void SimWorld::Resubscribe() {
 
 void SimWorld::RestartControlPlane() {
   control_plane_->Restart();
-  for (const auto& link : links_)
-    link->Break(common::Error(common::StatusCode::kUnavailable, "gone"));
+  BreakAll();
   ++restarts;
 }
 
+void SimWorld::BreakAll() {
+  for (const auto& link : links_)
+    link->Break(common::Error(common::StatusCode::kUnavailable, "gone"));
+}
+
+void SimWorld::SaveBackup() {
+  const cp::Store& store = control_plane_->store();
+  saved_ = Saved{.file = control_plane_->Backup(),
+                 .at = {.epoch = store.epoch(), .revision = (*store.OpenView())->head()},
+                 .denied_to_b = denied_to_b_,
+                 .c_wants_all = c_wants_all_};
+}
+
+// What was committed after the backup is gone, and its revisions are given out again.
+void SimWorld::RestoreBackup() {
+  if (!saved_) return;
+  control_plane_->Restore(saved_->file, fmt::format("{}/cp-{}", options_.dir, ++restores));
+  history_.Fork(saved_->at.epoch, saved_->at.revision, control_plane_->store().epoch());
+  denied_to_b_ = saved_->denied_to_b;
+  c_wants_all_ = saved_->c_wants_all;
+  BreakAll();
+}
+
 void SimWorld::Step() {
+  // Without it the seeds of old mean what they meant.
+  const std::uint64_t fork = options_.restores ? Random(100) : 100;
+  if (fork < 4) SaveBackup();
+  if (fork >= 98 && fork < 100) RestoreBackup();
   const std::uint64_t dice = Random(100);
   if (dice < 60) {
     PublishSome();
@@ -147,6 +174,7 @@ std::string SimWorld::CheckAll() {
 
 std::string SimWorld::Settle() {
   queue_.RunFor(std::chrono::seconds(60));
+  for (const auto& link : links_) repairs += link->agent().repairs();
   if (std::string wrong = CheckAll(); !wrong.empty()) return wrong;
   for (const auto& link : links_) {
     SimAgent& agent = link->agent();

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ struct SimOptions {
   int steps = 300;
   std::string dir;                   // scratch, made and removed
   std::size_t value_bytes_max = 64;  // large ones make loads of many responses
+  bool restores = false;             // now and then the control plane is replaced by a backup
 };
 
 class SimWorld final : public cp::ResponseSink {
@@ -35,7 +37,7 @@ class SimWorld final : public cp::ResponseSink {
   std::string Run();
 
   // Totals over the run, so that a test can tell that it did something.
-  std::uint64_t commits = 0, restarts = 0, drops = 0, responses = 0;
+  std::uint64_t commits = 0, restarts = 0, drops = 0, responses = 0, restores = 0, repairs = 0;
 
  private:
   class Link;  // one agent's side of the network
@@ -51,6 +53,9 @@ class SimWorld final : public cp::ResponseSink {
   void Regrant();
   void Resubscribe();
   void RestartControlPlane();
+  void SaveBackup();
+  void RestoreBackup();
+  void BreakAll();
   std::string CheckAll();
   std::string Settle();
   std::uint64_t Random(std::uint64_t below);
@@ -66,6 +71,14 @@ class SimWorld final : public cp::ResponseSink {
   cp::StreamId last_stream_ = 0;
   std::string denied_to_b_;  // a dataset that agent b is not granted just now
   bool c_wants_all_ = false;
+  // A backup, and what was so when it was taken.
+  struct Saved {
+    std::string file;
+    common::Version at;
+    std::string denied_to_b;
+    bool c_wants_all = false;
+  };
+  std::optional<Saved> saved_;
 };
 
 }  // namespace sim
