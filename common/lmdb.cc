@@ -89,6 +89,10 @@ Status ToStatus(int code, std::string_view doing) {
   return Error(CodeOf(code), "{}: {}", doing, mdb_strerror(code));
 }
 
+std::size_t MapReserve(std::size_t bytes_max) {
+  return (bytes_max / 8 + kMiB) / kMiB * kMiB;  // whole pages
+}
+
 StatusOr<Env> Env::Open(const EnvOptions& options) {
   std::error_code failed;
   std::filesystem::create_directories(options.dir, failed);
@@ -189,6 +193,12 @@ StatusOr<std::size_t> Txn::Count(Dbi dbi) const {
   MDB_stat stat;
   RETURN_IF_ERROR(ToStatus(mdb_stat(txn_, dbi, &stat), "stat"));
   return stat.ms_entries;
+}
+
+StatusOr<std::size_t> Txn::Bytes(Dbi dbi) const {
+  MDB_stat stat;
+  RETURN_IF_ERROR(ToStatus(mdb_stat(txn_, dbi, &stat), "stat"));
+  return (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * stat.ms_psize;
 }
 
 Status ReadTxn::KeepHandles() {

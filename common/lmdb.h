@@ -40,6 +40,11 @@ struct EnvOptions {
   std::function<Status()> prepare = {};
 };
 
+// What a map needs beyond the bound on what it holds, so that transactions get through that leave
+// no more than there was: LMDB copies the pages it changes, also to delete, and a map that is full
+// to the last page would stay so.
+std::size_t MapReserve(std::size_t bytes_max);
+
 class ReadTxn;
 class WriteTxn;
 
@@ -82,6 +87,8 @@ class Txn {
   // NOT_FOUND never: absent is nullopt. Any other failure is DATA_LOSS or INTERNAL.
   StatusOr<std::optional<std::string_view>> Get(Dbi dbi, std::string_view key) const;
   StatusOr<std::size_t> Count(Dbi dbi) const;
+  // Of the pages that hold its entries; pages that are free are nobody's.
+  StatusOr<std::size_t> Bytes(Dbi dbi) const;
   MDB_txn* raw() const { return txn_; }
   std::size_t id() const { return mdb_txn_id(txn_); }
 

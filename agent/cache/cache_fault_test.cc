@@ -99,6 +99,117 @@ TEST_F(CacheFullTest, LoadThatDoesNotFitLeavesTheOldCopy) {
   ASSERT_EQ(writer_->Apply(kOrders, {}, At(3)), OkStatus());
   EXPECT_EQ(Get("orders", "k"), "third");
 }
+// Goal: whatever fills the map, and however often, removals, cursors and the end of copies get
+// through, and then there is room again.
+class FullMapTest : public CacheFixture {
+ protected:
+  static constexpr std::size_t kMapBytes = 4ULL << 20;
+  void SetUp() override {
+    options_.map_bytes = kMapBytes;
+    Open();
+    ASSERT_EQ(writer_->Add(kOrders), OkStatus());
+    ASSERT_EQ(writer_->BeginLoad(kOrders, At(1)), OkStatus());
+    ASSERT_EQ(writer_->Apply(kOrders, {}, At(1)), OkStatus());
+  }
+  static std::string Key(std::size_t i) { return fmt::format("{:06}", i * 7919 % 100'003); }
+  // Puts cuts of `each` entries until one is refused, three times as LMDB uses what one commit has
+  // freed only after the next; returns how many entries are there.
+  std::size_t Fill(std::size_t bytes, std::size_t each) {
+    std::size_t count = 0;
+    for (int refused = 0; refused < 3;) {
+      Changes changes;
+      for (std::size_t i = 0; i < each; ++i) {
+        changes.Put(Key(count + i), At(++revision_), std::string(bytes, 'v'));
+      }
+      const Status status = writer_->Apply(kOrders, changes.Views(), At(revision_));
+      EXPECT_TRUE(status.ok() || status.code() == StatusCode::kResourceExhausted) << status;
+      refused = status.ok() ? 0 : refused + 1;
+      if (status.ok()) count += each;
+    }
+    EXPECT_EQ(writer_->Copies().at(0).entries, count);
+    return count;
+  }
+  Status RemoveAll(std::size_t count) {
+    Changes changes;
+    for (std::size_t i = 0; i < count; ++i) changes.Remove(Key(i), At(++revision_));
+    return writer_->Apply(kOrders, changes.Views(), At(revision_));
+  }
+
+  common::Revision revision_ = 1;
+};
+
+TEST_F(FullMapTest, RemovalsGetThroughAtOnceTimeAndAgain) {
+  struct Case {
+    std::size_t bytes, each;
+  };
+  for (int round = 0; round < 2; ++round) {
+    for (const Case& c : {Case{10, 500}, Case{900, 40}, Case{3'000, 1}, Case{10'000, 3},
+                          Case{100'000, 1}, Case{700'000, 1}}) {
+      SCOPED_TRACE(fmt::format("round {}, {} entries of {} bytes", round, c.each, c.bytes));
+      const std::size_t count = Fill(c.bytes, c.each);
+      EXPECT_GT(count * (c.bytes + 100), kMapBytes / 3) << "the map is there to be used";
+      EXPECT_TRUE(Get("orders", Key(count - 1)) == std::string(c.bytes, 'v')) << "it still serves";
+      ASSERT_EQ(RemoveAll(count), OkStatus());
+      EXPECT_EQ(writer_->Copies().at(0).entries, 0u);
+      EXPECT_EQ(cache_->Check(), OkStatus());
+    }
+  }
+}
+
+TEST_F(FullMapTest, OneRemovalAndTheCursorGetThrough) {
+  const std::size_t count = Fill(10, 500);
+  for (std::size_t i = 0; i < 200; ++i) {
+    Changes one;
+    one.Remove(Key(i), At(++revision_));
+    ASSERT_EQ(writer_->Apply(kOrders, one.Views(), At(revision_)), OkStatus()) << i;
+    ASSERT_EQ(writer_->Apply(kOrders, {}, At(++revision_)), OkStatus()) << i;
+  }
+  Changes again;
+  for (std::size_t i = 0; i < 100; ++i) again.Put(Key(i), At(++revision_), std::string(10, 'w'));
+  EXPECT_EQ(writer_->Apply(kOrders, again.Views(), At(revision_)), OkStatus()) << "there is room";
+  EXPECT_EQ(Get("orders", Key(count - 1)), std::string(10, 'v'));
+}
+
+TEST_F(FullMapTest, AReplacementThatIsNotLargerGetsThrough) {
+  const std::size_t count = Fill(3'000, 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    Changes one;
+    one.Put(Key(i), At(++revision_), std::string(3'000, 'w'));
+    ASSERT_EQ(writer_->Apply(kOrders, one.Views(), At(revision_)), OkStatus()) << i;
+  }
+}
+
+TEST_F(FullMapTest, TheEndOfACopyAndOfALoadGetThrough) {
+  for (int round = 0; round < 3; ++round) {
+    Changes other;
+    other.Put("k", At(1), "v");
+    LoadCopy(kPrices, other, 1);
+    Fill(10'000, 3);
+    ASSERT_EQ(writer_->BeginLoad(kPrices, At(2)), OkStatus());
+    ASSERT_EQ(writer_->DropLoad(kPrices), OkStatus());
+    ASSERT_EQ(writer_->Remove(kPrices), OkStatus());
+    ASSERT_EQ(writer_->Deny(kOrders, Denial::kNoPermission), OkStatus());
+    ASSERT_EQ(writer_->Deny(kOrders, Denial::kNone), OkStatus());
+    ASSERT_EQ(writer_->BeginLoad(kOrders, At(1)), OkStatus());
+    ASSERT_EQ(writer_->Apply(kOrders, {}, At(1)), OkStatus());
+  }
+}
+
+// A process that starts with a smaller option finds more than that allows.
+TEST_F(FullMapTest, AMapThatWasMadeSmallerLetsRemovalsThrough) {
+  const std::size_t count = Fill(10, 500);
+  options_.map_bytes = kMapBytes / 2;
+  Reopen();
+  Changes more;
+  more.Put("more", At(++revision_), std::string(10'000, 'm'));
+  EXPECT_EQ(writer_->Apply(kOrders, more.Views(), At(revision_)).code(),
+            StatusCode::kResourceExhausted);
+  Changes one;
+  one.Remove(Key(0), At(++revision_));
+  EXPECT_EQ(writer_->Apply(kOrders, one.Views(), At(revision_)), OkStatus());
+  EXPECT_EQ(RemoveAll(count), OkStatus());
+  EXPECT_EQ(writer_->Apply(kOrders, more.Views(), At(++revision_)), OkStatus());
+}
 
 // The limit on the size of files stands in for a full disk: writes beyond it are cut short, then
 // refused.

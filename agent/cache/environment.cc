@@ -57,7 +57,7 @@ StatusOr<common::lmdb::Env> OpenEnv(const std::string& dir, std::size_t map_byte
                                     std::function<Status()> prepare) {
   common::lmdb::EnvOptions options{
       .dir = dir,
-      .map_bytes = map_bytes,
+      .map_bytes = map_bytes + common::lmdb::MapReserve(map_bytes),
       .databases_max = kFixedDatabases + static_cast<unsigned>(common::kGenerationsMax),
       .sync = false};
   options.prepare = std::move(prepare);

@@ -104,7 +104,7 @@ class CurrentEnvironment {
   std::shared_ptr<Environment> environment_ TSA_GUARDED_BY(mutex_);
 };
 
-// As the cache opens its file, and what is in every one.
+// As the cache opens its file, and what is in every one. A reserve comes on top of `map_bytes`.
 common::StatusOr<common::lmdb::Env> OpenEnv(const std::string& dir, std::size_t map_bytes,
                                             std::function<common::Status()> prepare);
 common::Status OpenFixedDatabases(Environment& environment);

@@ -28,9 +28,6 @@ using common::lmdb::WriteTxn;
 
 namespace {
 
-constexpr std::size_t kEntryOverheadBytes = 64;  // header and key, nearly
-
-
 Status ValidateCollection(const Collection& collection) {
   RETURN_IF_ERROR(common::ValidateDatasetName(collection.dataset));
   if (collection.prefix.size() <= common::kKeyBytesMax) return OkStatus();
@@ -96,21 +93,6 @@ void Writer::Impl::ForgetFaults(const CopyRecord& before, const CopyRecord& afte
   if (!before.ready) return;
   if (after.ready && after.ready->serial == before.ready->serial) return;
   environment->faults->Forget(before.ready->serial);
-}
-
-// Whether a cut leaves less in the copy than there is: such a cut may use the reserve.
-bool Writer::Impl::Shrinks(const CopyRecord& record, std::span<const Change> changes) const {
-  if (!record.ready || record.staged != 0) return false;
-  const auto txn = environment->env.BeginRead();
-  if (!txn.ok()) return false;
-  const common::lmdb::Dbi dbi = environment->slots.Dbi(record.ready->slot);
-  std::size_t before = 0, after = 0;
-  for (const Change& change : changes) {
-    const auto stored = txn->Get(dbi, change.key);
-    if (stored.ok() && stored->has_value()) before += (*stored)->size();
-    if (change.entry) after += change.entry->value.size() + kEntryOverheadBytes;
-  }
-  return after < before;
 }
 
 // --- parts of transactions ----------------------------------------------------------------------
@@ -359,9 +341,9 @@ Status Writer::Apply(const Collection& collection, std::span<const Change> chang
   const bool swaps = found != impl_->copies.end() && found->second.loading.has_value();
   Notice notice;
   Notice* const wanted = !swaps && impl_->listener.Wants() ? &notice : nullptr;
-  const auto body = [&](WriteTxn& txn, CopyRecord& record) -> Status {
+  const auto body = [&](WriteTxn& txn, CopyRecord& record, std::span<const Change> cut) -> Status {
     notice = {.dataset = collection.dataset};
-    RETURN_IF_ERROR(impl_->EditCut(txn, record, changes, wanted));
+    RETURN_IF_ERROR(impl_->EditCut(txn, record, cut, wanted));
     (swaps ? record.loading : record.ready)->at = cursor;
     if (!swaps) return OkStatus();
     RETURN_IF_ERROR(impl_->Drop(txn, record.ready));
@@ -370,13 +352,7 @@ Status Writer::Apply(const Collection& collection, std::span<const Change> chang
     return OkStatus();
   };
   const auto kind = swaps ? Impl::Kind::kLayout : Impl::Kind::kEntries;
-  Status status = impl_->Transact(collection, kind, body);
-  if (status.code() == StatusCode::kResourceExhausted && !swaps &&
-      impl_->Shrinks(found->second, changes) && impl_->reserve.Release()) {
-    status = impl_->Transact(collection, kind, body);
-  }
-  if (!status.ok()) return status;
-  impl_->reserve.Hold();  // if it was given away; without room, at a later cut
+  RETURN_IF_ERROR(impl_->TransactCut(collection, kind, changes, body));
   // Who began to listen while this was written may have read the state before it.
   const bool untold = wanted == nullptr && !changes.empty() && impl_->listener.Wants();
   if (swaps || untold) impl_->listener.OnReplaced(collection.dataset);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -46,6 +47,7 @@ struct Writer::Impl {
   bool erasure_pending = false;     // as kMetaErasure
   std::string buffer = {};          // one record
   DiskReserve reserve;              // beside the data file, for cuts that only remove
+  bool into_reserve = false;        // the transaction under way may take all of the map
   ChangedPlaces changed = {};       // by the transaction under way, in a readable generation
 
   common::StatusOr<common::lmdb::WriteTxn> Begin();
@@ -56,6 +58,12 @@ struct Writer::Impl {
   void Committed(Kind kind);
   common::Status Failed(common::Status status, const CopyRecord& record);
   common::Status CommitNothing();
+  // What the file holds as `txn` sees it, if `record` is as it says.
+  common::StatusOr<std::size_t> LiveBytes(const common::lmdb::Txn& txn,
+                                          const CopyRecord& record) const;
+  // RESOURCE_EXHAUSTED: `txn`, which makes `next` of a copy, would leave more than before and more
+  // than the option allows.
+  common::Status CheckRoom(const common::lmdb::WriteTxn& txn, const CopyRecord& next) const;
   bool Shrinks(const CopyRecord& record, std::span<const Change> changes) const;
   // In a transaction that erases `record`.
   common::Status NoteErasure(common::lmdb::WriteTxn& txn, const CopyRecord& record);
@@ -76,6 +84,12 @@ struct Writer::Impl {
                             const CopyRecord& record, Notice* notice);
   common::Status EditCut(common::lmdb::WriteTxn& txn, CopyRecord& record,
                          std::span<const Change> changes, Notice* notice);
+  // As Transact with `cut(txn, record, changes)`; a cut that leaves less in the copy than there is
+  // may use what is kept back.
+  using Cut =
+      std::function<common::Status(common::lmdb::WriteTxn&, CopyRecord&, std::span<const Change>)>;
+  common::Status TransactCut(const common::Collection& collection, Kind kind,
+                             std::span<const Change> changes, const Cut& cut);
 };
 
 template <class Body>
@@ -92,6 +106,7 @@ common::Status Writer::Impl::Transact(const common::Collection& collection, Kind
     if (common::Status status = body(txn, next); !status.ok()) return status;
     if (kind == Kind::kLayout) RETURN_IF_ERROR(BumpLayout(txn));
     RETURN_IF_ERROR(txn.Put(environment->copies, CopyKey(next.id), EncodeCopyRecord(next)));
+    RETURN_IF_ERROR(CheckRoom(txn, next));
     changed.txn = txn.id();
     if (changed.any()) environment->feeds.Announce(changed);
     return txn.Commit();

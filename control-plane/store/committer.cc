@@ -99,6 +99,35 @@ void Answer(std::vector<CommitJob>& jobs, const std::vector<DeclareResult>& decl
   }
 }
 
+// Indices of the batches that only remove and whose publishers do nothing else in the group: they
+// may be decided without what came before them.
+std::vector<std::size_t> RemovalsOf(const Group& group) {
+  std::set<std::string_view> writers;
+  for (const Batch& batch : group.batches) {
+    if (!OnlyRemoves(batch)) writers.insert(batch.publisher_id);
+  }
+  std::vector<std::size_t> indices;
+  for (std::size_t i = 0; i < group.batches.size(); ++i) {
+    if (!writers.contains(group.batches[i].publisher_id)) indices.push_back(i);
+  }
+  return indices;
+}
+
+// A store that is full, `why`, can still be emptied while others go on trying to fill it.
+common::StatusOr<std::vector<Outcome>> CommitRemovals(const Group& group, Store& store,
+                                                      const common::Status& why) {
+  const std::vector<std::size_t> indices = RemovalsOf(group);
+  const bool all = indices.size() == group.batches.size() && group.declarations.empty();
+  if (indices.empty() || all) return why;
+  Group removals;
+  removals.now_ms = group.now_ms;
+  for (const std::size_t i : indices) removals.batches.push_back(group.batches[i]);
+  ASSIGN_OR_RETURN(std::vector<Outcome> decided, store.Commit(removals));
+  std::vector<Outcome> outcomes(group.batches.size(), Outcome{.status = why});
+  for (std::size_t i = 0; i < indices.size(); ++i) outcomes[indices[i]] = std::move(decided[i]);
+  return outcomes;
+}
+
 void AnswerAll(std::vector<CommitJob>& jobs, const common::Status& failure) {
   for (CommitJob& job : jobs) {
     if (auto* const publish = std::get_if<PublishJob>(&job)) {
@@ -206,10 +235,17 @@ void Committer::CommitOnce(std::vector<CommitJob> jobs, const common::Clock& clo
   std::vector<Outcome> outcomes;
   if (!builder.IsEmpty()) {
     auto committed = store.Commit(builder.group());
+    const bool full = committed.status().code() == common::StatusCode::kResourceExhausted;
+    if (full) {
+      for (DeclareResult& answer : declared) {
+        if (answer.ok()) answer = committed.status();
+      }
+      committed = CommitRemovals(builder.group(), store, committed.status());
+    }
     if (!committed.ok()) return AnswerAll(jobs, committed.status());
     outcomes = *std::move(committed);
     CHECK(outcomes.size() == builder.group().batches.size());
-    const bool redeclared = !builder.group().declarations.empty();
+    const bool redeclared = !full && !builder.group().declarations.empty();
     listener.OnCommitted(ChangedDatasets(builder.group(), outcomes),
                          redeclared ? store.catalog() : nullptr);
   }

@@ -200,6 +200,32 @@ TEST_F(CommitterTest, AFailedCommitFailsEveryJobAndCanBeTriedAgain) {
   EXPECT_TRUE(CommitQueued().published.at(0).at(1).changed);
 }
 
+// Goal: a full store can be emptied while others go on trying to fill it.
+TEST_F(CommitterTest, AFullStoreTakesRemovalsAlone) {
+  ASSERT_TRUE(Declare({testing::DeclareDataset("d", "o")}).ok());
+  QueuePublish("o", "p", {MakeBatch({}, 1, {Put("d", "a", "1"), Put("d", "b", "1")})});
+  CommitQueued();
+  store_.FailCommit(1, absl::ResourceExhaustedError("full"));
+  QueuePublish("o", "p",
+               {MakeBatch({}, 2, {Put("d", "c", "1")}), MakeBatch({}, 3, {Del("d", "b")})});
+  QueuePublish("o", "q", {MakeBatch({}, 1, {Del("d", "a")}), MakeBatch({}, 2, {Del("d", "x")})});
+  QueueDeclare({testing::DeclareDataset("e", "o")});
+  const Answers answers = CommitQueued();
+  EXPECT_EQ(answers.published.at(0).at(0).status.code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(answers.published[0].at(1).status.code(), StatusCode::kResourceExhausted)
+      << "not before the batch that it follows";
+  EXPECT_EQ(answers.published.at(1).at(0).deleted, 1u);
+  EXPECT_TRUE(answers.published[1].at(1).status.ok());
+  EXPECT_EQ(answers.declared.at(0).status().code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(listener_.last_datasets, Texts{"d"});
+  EXPECT_EQ(store_.catalog()->FindDataset("e"), nullptr);
+  QueuePublish("o", "p",
+               {MakeBatch({}, 2, {Put("d", "c", "1")}), MakeBatch({}, 3, {Del("d", "b")})});
+  const Answers again = CommitQueued();
+  EXPECT_TRUE(again.published.at(0).at(0).changed);
+  EXPECT_EQ(again.published[0].at(1).deleted, 1u);
+}
+
 TEST_F(CommitterTest, ForgetsAPublisherAfterItsLastBatches) {
   ASSERT_TRUE(Declare({testing::DeclareDataset("d", "o")}).ok());
   QueuePublish("o", "p", {MakeBatch({}, 1, {Put("d", "a", "1")})});

@@ -1,5 +1,6 @@
 #include "control-plane/store/lmdb_store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/limits.h"
@@ -28,11 +29,18 @@ common::StatusOr<CatalogPtr> ReadCatalog(const lmdb::Txn& txn, const Tables& tab
   return std::make_shared<const Catalog>(std::move(catalog));
 }
 
+bool OnlyRemoves(const Group& group) {
+  return std::ranges::none_of(group.declarations,
+                              [](const auto& change) { return change.object.has_value(); }) &&
+         std::ranges::all_of(group.batches, [](const Batch& batch) { return OnlyRemoves(batch); });
+}
+
 }  // namespace
 
 common::StatusOr<std::unique_ptr<LmdbStore>> LmdbStore::Open(const LmdbStoreOptions& options) {
+  const std::size_t map_bytes = options.map_bytes + lmdb::MapReserve(options.map_bytes);
   ASSIGN_OR_RETURN(lmdb::Env env, lmdb::Env::Open({.dir = options.dir,
-                                                   .map_bytes = options.map_bytes,
+                                                   .map_bytes = map_bytes,
                                                    .databases_max = kTablesMax,
                                                    .readers_max = options.views_max,
                                                    .sync = options.sync}));
@@ -45,7 +53,7 @@ common::StatusOr<std::unique_ptr<LmdbStore>> LmdbStore::Open(const LmdbStoreOpti
     ASSIGN_OR_RETURN(catalog, ReadCatalog(txn, tables));
   }
   std::unique_ptr<LmdbStore> store(
-      new LmdbStore(std::move(env), tables, epoch, std::move(catalog)));
+      new LmdbStore(std::move(env), options.map_bytes, tables, epoch, std::move(catalog)));
   std::int64_t next_expiry_ms = kNever;
   {
     ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, store->env_.BeginRead());
@@ -76,6 +84,7 @@ common::StatusOr<std::vector<Outcome>> LmdbStore::Commit(const Group& group) {
 
 common::StatusOr<std::vector<Outcome>> LmdbStore::WriteGroup(const Group& group) {
   ASSIGN_OR_RETURN(lmdb::WriteTxn txn, env_.BeginWrite());
+  ASSIGN_OR_RETURN(const std::size_t before, LiveBytes(txn));
   GroupWriter writer(tables_, epoch_, txn, group.now_ms);
   RETURN_IF_ERROR(writer.Start());
   for (const DeclarationChange& change : group.declarations) {
@@ -91,9 +100,29 @@ common::StatusOr<std::vector<Outcome>> LmdbStore::WriteGroup(const Group& group)
   for (const std::string& id : group.forget_publishers) RETURN_IF_ERROR(writer.Forget(id));
   RETURN_IF_ERROR(writer.Finish());
   RETURN_IF_ERROR(NoteExpiry(txn, next_expiry_ms));
+  if (!OnlyRemoves(group)) RETURN_IF_ERROR(CheckRoom(txn, before));
   RETURN_IF_ERROR(txn.Commit());
   next_expiry_ms_ = next_expiry_ms;
   return outcomes;
+}
+
+common::StatusOr<std::size_t> LmdbStore::LiveBytes(const lmdb::Txn& txn) const {
+  std::size_t sum = 0;
+  for (const lmdb::Dbi dbi :
+       {tables_.meta, tables_.declarations, tables_.datasets, tables_.entries, tables_.tombstones,
+        tables_.changes, tables_.removals, tables_.publishers, tables_.expiries, tables_.purging}) {
+    ASSIGN_OR_RETURN(const std::size_t bytes, txn.Bytes(dbi));
+    sum += bytes;
+  }
+  return sum;
+}
+
+common::Status LmdbStore::CheckRoom(const lmdb::Txn& txn, std::size_t before) const {
+  ASSIGN_OR_RETURN(const std::size_t after, LiveBytes(txn));
+  if (after <= bytes_max_ || after <= before) return common::OkStatus();
+  return Error(StatusCode::kResourceExhausted,
+               "the store is full: {} bytes would be needed, --max-map-size allows {}", after,
+               bytes_max_);
 }
 
 common::StatusOr<Expired> LmdbStore::Expire(std::int64_t now_ms, std::size_t count_max) {

@@ -3,7 +3,8 @@
 //
 // Thread: as Store says.  Lifetime: outlives its views.
 // How records lie: layout.h. A full disk or map refuses the commit and changes nothing; commits
-// work again when there is room. After an I/O error nothing is written any more (DATA_LOSS): what
+// work again when there is room. What only removes goes beyond the map's bound, into a reserve, so
+// that room can be made. After an I/O error nothing is written any more (DATA_LOSS): what
 // the disk holds is unknown until the directory is opened again.
 #pragma once
 
@@ -54,18 +55,28 @@ class LmdbStore final : public Store {
  private:
   static constexpr std::int64_t kNever = INT64_MAX;
 
-  LmdbStore(common::lmdb::Env env, const Tables& tables, Epoch epoch, CatalogPtr catalog)
-      : env_(std::move(env)), tables_(tables), epoch_(epoch), catalog_(std::move(catalog)) {}
+  LmdbStore(common::lmdb::Env env, std::size_t bytes_max, const Tables& tables, Epoch epoch,
+            CatalogPtr catalog)
+      : env_(std::move(env)),
+        bytes_max_(bytes_max),
+        tables_(tables),
+        epoch_(epoch),
+        catalog_(std::move(catalog)) {}
 
   common::Status CheckUsable() const;
   // Remembers an error after which the store must not be written.
   common::Status Note(common::Status status);
   common::StatusOr<std::vector<Outcome>> WriteGroup(const Group& group);
+  // What the tables hold.
+  common::StatusOr<std::size_t> LiveBytes(const common::lmdb::Txn& txn) const;
+  // RESOURCE_EXHAUSTED: `txn` would leave more than `before` and more than the map's bound.
+  common::Status CheckRoom(const common::lmdb::Txn& txn, std::size_t before) const;
   // Remembers when the next entry expires, as `txn` sees it.
   common::Status NoteExpiry(const common::lmdb::Txn& txn, std::int64_t& next) const;
   void UpdateCatalog(const std::vector<DeclarationChange>& changes);
 
   common::lmdb::Env env_;
+  const std::size_t bytes_max_;
   const Tables tables_;
   const Epoch epoch_;
   CompactionProgress progress_;

@@ -319,6 +319,47 @@ TEST(LmdbStoreFullTest, AFullMapRefusesWholeAndRecovers) {
   EXPECT_TRUE(CheckLmdbStore(*store).ok()) << CheckLmdbStore(*store);
 }
 
+// Goal: whatever fills the map, and however often, what only removes is taken at once, and after
+// the tombstones are gone there is room again.
+TEST(LmdbStoreFullTest, RemovalsGetThroughTimeAndAgain) {
+  const testing::TestDir dir;
+  const auto store = testing::OpenStore(dir.path(), 2 << 20);
+  Group declare;
+  declare.declarations.push_back(testing::DeclareDataset("d", "o"));
+  ASSERT_TRUE(store->Commit(declare).ok());
+  std::uint64_t sequence = 0;
+  const auto commit = [&](Write write) {
+    Group group;
+    group.now_ms = 1'000;
+    group.batches.push_back(MakeBatch("p", ++sequence, {std::move(write)}));
+    group.batches.back().settled = sequence - 1;
+    return store->Commit(group).status();
+  };
+  for (int round = 0; round < 2; ++round) {
+    for (const std::size_t bytes : {300u, 3'000u, 10'000u, 100'000u}) {
+      SCOPED_TRACE(fmt::format("round {}, {} bytes", round, bytes));
+      int count = 0;
+      for (int refused = 0; refused < 3;) {
+        const common::Status put =
+            commit(Put("d", fmt::format("{:05}", count * 7919 % 10'007), std::string(bytes, 'v')));
+        refused = put.ok() ? 0 : refused + 1;
+        count += put.ok();
+      }
+      EXPECT_GT(static_cast<std::size_t>(count) * (bytes + 200), std::size_t{2 << 20} / 3);
+      for (int i = 0; i < count; ++i) {
+        ASSERT_TRUE(commit(Del("d", fmt::format("{:05}", i * 7919 % 10'007))).ok()) << i;
+      }
+      EXPECT_EQ((*(*store->OpenView())->Dataset("d"))->entries, 0u);
+      for (bool more = true; more;) {
+        const auto step = store->Compact(2'000, 0, 500);
+        ASSERT_TRUE(step.ok()) << step.status();
+        more = *step;
+      }
+      ASSERT_TRUE(CheckLmdbStore(*store).ok()) << CheckLmdbStore(*store);
+    }
+  }
+}
+
 TEST(LmdbStoreFullTest, ACommitThatDoesNotFitHarmsNoLaterOne) {
   const testing::TestDir dir;
   const auto store = testing::OpenStore(dir.path(), 1 << 20);

@@ -6,6 +6,7 @@
 // Interface of LmdbStore (embedded) and, later, EtcdStore; tests wrap it to inject faults.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -67,11 +68,11 @@ struct Check {
   std::string dataset;
   std::string key;
   std::optional<common::Version> version = {};  // absent: there was no entry
-};
   // Without a version: as of when there was none. The check holds if none has been there since;
   // also not if that is not known any more (below the floor, another epoch). Absent: if there is
   // none now.
   std::optional<common::Version> absent_since = {};
+};
 
 struct Batch {
   std::string publisher_id = {};
@@ -83,6 +84,12 @@ struct Batch {
   // remembered like any other, so that a retry gets the same answer.
   common::Status refused = {};
 };
+
+// A full store takes it, as far as there is any reserve.
+inline bool OnlyRemoves(const Batch& batch) {
+  return std::ranges::none_of(batch.writes,
+                              [](const Write& write) { return write.value.has_value(); });
+}
 
 // What became of a batch. A retry of a (publisher, sequence) that was decided before gets the first
 // outcome again.
