@@ -141,7 +141,7 @@ common::Status App::Serve() {
   discovery_.emplace(DiscoveryOptions{.trust = trust,
                                       .streams_per_second = options_.stream_rate,
                                       .streams_burst = options_.stream_burst},
-                     clock_, *hub_);
+                     clock_, *hub_, metrics_);
   publish_.emplace(trust, *committer_, *store_, clock_, log_, metrics_);
   reader_.emplace(trust, *store_, clock_);
   admin_.emplace(trust, AdminRights(!options_.insecure, options_.admin_services), clock_, *store_,

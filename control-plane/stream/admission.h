@@ -54,15 +54,18 @@ class ByteBudget {
   std::shared_ptr<void> Take(std::size_t bytes) {
     if (used_.fetch_add(bytes) + bytes > bytes_max_) {
       used_.fetch_sub(bytes);
+      refused_.fetch_add(1);
       return nullptr;
     }
     return {this, [this, bytes](void*) { used_.fetch_sub(bytes); }};
   }
   std::size_t used() const { return used_.load(); }
+  std::uint64_t refused() const { return refused_.load(); }
 
  private:
   const std::size_t bytes_max_;
   std::atomic<std::size_t> used_{0};
+  std::atomic<std::uint64_t> refused_{0};
 };
 
 }  // namespace cp

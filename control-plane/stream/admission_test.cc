@@ -42,6 +42,7 @@ TEST(ByteBudgetTest, CountsUntilTheChargeIsReleased) {
   EXPECT_TRUE(budget.Take(60));
   EXPECT_EQ(budget.used(), 40u);
   EXPECT_EQ(budget.Take(101), nullptr);
+  EXPECT_EQ(budget.refused(), 2u);
 }
 
 }  // namespace

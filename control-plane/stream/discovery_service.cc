@@ -15,12 +15,38 @@ class Refused final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::Byt
   void OnDone() override { delete this; }
 };
 
+common::Counter& Admissions(common::Metrics& metrics, const char* result) {
+  return metrics.AddCounter("tributary_control_plane_stream_admissions_total",
+                            "New xDS streams, by what became of them", {{"result", result}});
+}
+
 }  // namespace
 
+DiscoveryService::DiscoveryService(DiscoveryOptions options, const common::Clock& clock,
+                                   HubThread& hub, common::Metrics& metrics)
+    : options_(options),
+      clock_(clock),
+      hub_(hub),
+      admission_(options.streams_per_second, options.streams_burst, clock.Now()),
+      counters_{.admitted = Admissions(metrics, "admitted"),
+                .rate = Admissions(metrics, "rate"),
+                .full = Admissions(metrics, "full"),
+                .draining = Admissions(metrics, "draining")} {}
+
 common::Status DiscoveryService::Admit() {
+  common::Status admitted = TryAdmit();
+  if (admitted.ok()) counters_.admitted.Increment();
+  return admitted;
+}
+
+common::Status DiscoveryService::TryAdmit() {
   using common::StatusCode;
-  if (!accepting_) return common::Error(StatusCode::kUnavailable, "shutting down");
+  if (!accepting_) {
+    counters_.draining.Increment();
+    return common::Error(StatusCode::kUnavailable, "shutting down");
+  }
   if (!admission_.Take(clock_.Now())) {
+    counters_.rate.Increment();
     return common::Error(
         StatusCode::kUnavailable,
         "more than {} new streams a second, the most this control plane takes: try "
@@ -29,6 +55,7 @@ common::Status DiscoveryService::Admit() {
   }
   if (live_.fetch_add(1) >= options_.streams_max) {
     live_.fetch_sub(1);
+    counters_.full.Increment();
     return common::Error(StatusCode::kUnavailable,
                          "{} streams are open, the most this control plane takes",
                          options_.streams_max);

@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/metrics.h"
 #include "common/rpc/identity.h"
 #include "control-plane/stream/admission.h"
 #include "control-plane/stream/hub_thread.h"
@@ -35,11 +36,8 @@ using DiscoveryBase = envoy::service::discovery::v3::AggregatedDiscoveryService:
 
 class DiscoveryService final : public DiscoveryBase {
  public:
-  DiscoveryService(DiscoveryOptions options, const common::Clock& clock, HubThread& hub)
-      : options_(options),
-        clock_(clock),
-        hub_(hub),
-        admission_(options.streams_per_second, options.streams_burst, clock.Now()) {}
+  DiscoveryService(DiscoveryOptions options, const common::Clock& clock, HubThread& hub,
+                   common::Metrics& metrics);
 
   // From now on every new stream is told to go elsewhere.
   void StopAccepting() { accepting_ = false; }
@@ -55,11 +53,17 @@ class DiscoveryService final : public DiscoveryBase {
   Reactor* Accept(grpc::CallbackServerContext& context, Variant variant);
   // Counts the stream, unless it cannot be taken.
   common::Status Admit();
+  common::Status TryAdmit();
 
   const DiscoveryOptions options_;
   const common::Clock& clock_;
   HubThread& hub_;
   TokenBucket admission_;
+  // New streams, by what became of them.
+  struct Counters {
+    common::Counter &admitted, &rate, &full, &draining;
+  };
+  const Counters counters_;
   std::atomic<bool> accepting_{true};
   std::atomic<StreamId> last_id_{0};
   std::atomic<std::size_t> live_{0};
