@@ -8,24 +8,24 @@ namespace agent {
 namespace {
 
 using std::chrono::seconds;
-using Verdict = IdleExit::Verdict;
+using Said = IdleExit::Verdict;
 
 TEST(IdleExitTest, EndsOnceTheApplicationCameAndWent) {
   const common::MonotonicTime start{};
   IdleExit exit(seconds(10), start);
-  EXPECT_EQ(exit.Step(start + seconds(100), false), Verdict::kStay) << "it may still be pulled";
-  EXPECT_EQ(exit.Step(start + seconds(110), true), Verdict::kStay);
-  EXPECT_EQ(exit.Step(start + seconds(119), false), Verdict::kStay);
-  EXPECT_EQ(exit.Step(start + seconds(119), true), Verdict::kStay);
-  EXPECT_EQ(exit.Step(start + seconds(128), false), Verdict::kStay);
-  EXPECT_EQ(exit.Step(start + seconds(129), false), Verdict::kDone);
+  EXPECT_EQ(exit.Step(start + seconds(100), false), Said::kStay) << "it may still be pulled";
+  EXPECT_EQ(exit.Step(start + seconds(110), true), Said::kStay);
+  EXPECT_EQ(exit.Step(start + seconds(119), false), Said::kStay);
+  EXPECT_EQ(exit.Step(start + seconds(119), true), Said::kStay);
+  EXPECT_EQ(exit.Step(start + seconds(128), false), Said::kStay);
+  EXPECT_EQ(exit.Step(start + seconds(129), false), Said::kDone);
 }
 
 TEST(IdleExitTest, GivesUpWhenNobodyEverComes) {
   const common::MonotonicTime start{};
   IdleExit exit(seconds(10), start);
-  EXPECT_EQ(exit.Step(start + seconds(199), false), Verdict::kStay);
-  EXPECT_EQ(exit.Step(start + seconds(200), false), Verdict::kNobodyCame);
+  EXPECT_EQ(exit.Step(start + seconds(199), false), Said::kStay);
+  EXPECT_EQ(exit.Step(start + seconds(200), false), Said::kNobodyCame);
 }
 
 TEST(IdleExitTest, ReadsTheKernelsTables) {
