@@ -2,6 +2,7 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 
 #include <chrono>
@@ -26,6 +27,9 @@ constexpr std::chrono::seconds kDrainTimeout{5};
 
 void SetLimits(const Options& options, grpc::ServerBuilder& builder) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(common::kRequestBytesMax));
+  // A request counts in our own budget only when it is whole (stream/admission.h).
+  grpc::ResourceQuota quota("control plane");
+  builder.SetResourceQuota(quota.Resize(options.rpc_memory.bytes));
   // A port in use must be an error, not shared between two processes.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   if (options.max_connection_age.count() > 0) {

@@ -3,6 +3,7 @@
 #include <iterator>
 
 #include "common/admin_server.h"
+#include "common/limits.h"
 #include "common/log.h"
 #include "common/names.h"
 #include "common/rpc/loopback.h"
@@ -151,6 +152,8 @@ std::vector<common::Option> OptionTable(Options& o) {
       {"Network", "max-connection-age", &o.max_connection_age, "DURATION",
        "End connections after about this long, so that agents spread over control planes; 0: "
        "never"},
+      {"Network", "rpc-memory", &o.rpc_memory, "SIZE",
+       "Memory that gRPC may take for what is being received; beyond it, it ends streams"},
       {"Security", "tls-cert", &o.tls_cert, "FILE",
        "PEM certificate chain of this server; read again when it changes"},
       {"Security", "tls-key", &o.tls_key, "FILE", "PEM key of the certificate"},
@@ -210,6 +213,10 @@ Status CheckOptions(const Options& options) {
       (options.max_connection_age < std::chrono::seconds(1) ||
        options.max_connection_age > std::chrono::hours(24 * 20))) {
     return InvalidArgument("--max-connection-age must be 0 or between 1s and 480h");
+  }
+  if (options.rpc_memory.bytes < 2 * common::kRequestBytesMax) {
+    return InvalidArgument("--rpc-memory must be at least {}",
+                           common::FormatSize(2 * common::kRequestBytesMax));
   }
   if (options.data_dir.empty()) return InvalidArgument("--data-dir must not be empty");
   return common::OkStatus();

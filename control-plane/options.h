@@ -19,6 +19,7 @@ struct Options {
   std::uint64_t stream_rate = 500;  // new xDS streams a second; 0: no limit
   std::uint64_t stream_burst = 1000;
   std::chrono::milliseconds max_connection_age{0};  // 0: no limit
+  common::ByteSize rpc_memory{1ULL << 30};          // of gRPC's own
   std::string data_dir = "./tributary-data";
   common::ByteSize max_map_size{64ULL << 30};  // address space, not memory
   std::string manifests;                       // empty: none
