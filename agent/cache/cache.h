@@ -172,7 +172,7 @@ class Writer {
   std::unique_ptr<Impl> impl_;
 };
 
-// An entry as read; views are valid until the Reader's next Get, Refresh or Release.
+// An entry as read; views are valid until the Reader's next Get, LookUp, Refresh or Release.
 struct Found {
   common::EntryView entry;
   common::Version version;
@@ -197,6 +197,12 @@ struct KeyRef {
   std::string_view key;
 };
 
+// What the local copies say of one key.
+struct LocalAnswer {
+  Coverage coverage = Coverage::kReadable;
+  std::optional<Found> found = {};  // only if kReadable; absent: no such key
+};
+
 // What a reader's index (place_index.h) has done; any thread may read it.
 struct IndexStats {
   Counter hits;     // entries found by it
@@ -213,9 +219,11 @@ class Reader {
   common::Status Refresh();  // takes the newest snapshot; cheap
   void Release();            // lets go of it; nothing may be read until Refresh
 
+  // Counts as a use of the key in a copy by name. DATA_LOSS: the entry does not match its checksum;
+  // it is reported to the sync thread and must not be served.
+  common::StatusOr<LocalAnswer> LookUp(const KeyRef& ref) const;
   Coverage CoverageOf(std::string_view dataset, std::string_view key) const;
-  // Absent: no such key. DATA_LOSS: the entry does not match its checksum; it is reported to the
-  // sync thread and must not be served. FAILED_PRECONDITION: CoverageOf is not kReadable.
+  // As LookUp, but no use. Absent: no such key. FAILED_PRECONDITION: CoverageOf is not kReadable.
   common::StatusOr<std::optional<Found>> Get(std::string_view dataset, std::string_view key) const;
 
   // A hint: these keys will be read next. Fetches what the index knows of the first

@@ -94,7 +94,7 @@ const Reader::Impl::Copy* Reader::Impl::Find(std::string_view dataset, std::stri
   if (copies == nullptr) return nullptr;
   // The most specific one: shorter prefixes of the key come first.
   const auto found = std::find_if(copies->rbegin(), copies->rend(), [&](const Copy& copy) {
-    return copy.collection.Covers(key);
+    return copy.collection.prefix.empty() || copy.collection.Covers(key);
   });
   return found == copies->rend() ? nullptr : &*found;
 }
@@ -105,17 +105,6 @@ Coverage Reader::Impl::CoverageOf(const Copy* copy) const {
   if (copy->denial == Denial::kNoPermission) return Coverage::kNoPermission;
   if (copy->dbi == 0) return Coverage::kLoading;
   return environment->faults->Has(copy->serial) ? Coverage::kFaulted : Coverage::kReadable;
-}
-
-Coverage Reader::Impl::HoldingOf(const Copy& copy, std::string_view key) {
-  environment->sketch->Touch(AccessSketch::Hash(copy.collection.dataset, key));
-  if (feed) {
-    held_hash = PlaceHash(copy.serial, key);
-    held = FindByIndex(held_hash, key);
-    if (held) return Coverage::kReadable;
-  }
-  const auto bytes = txn->Get(copy.dbi, key);
-  return bytes.ok() && !bytes->has_value() ? Coverage::kNotHeld : Coverage::kReadable;
 }
 
 // --- the index --------------------------------------------------------------------------------
@@ -149,12 +138,14 @@ std::optional<Found> Reader::Impl::FindByIndex(std::uint64_t hash, std::string_v
   return std::nullopt;
 }
 
-StatusOr<std::optional<Found>> Reader::Impl::FindInTree(const Copy& copy, std::uint64_t hash,
-                                                        std::string_view key) {
+StatusOr<LocalAnswer> Reader::Impl::FindInTree(const Copy& copy, std::uint64_t hash,
+                                               std::string_view key) {
   const StatusOr<std::optional<std::string_view>> bytes = txn->Get(copy.dbi, key);
   if (!bytes.ok()) return Blame(copy, bytes.status());
-  if (!bytes->has_value()) return std::optional<Found>();
-  if (copy.by_name && IsAbsence(**bytes)) return std::optional<Found>();
+  if (!bytes->has_value()) {
+    return LocalAnswer{.coverage = copy.by_name ? Coverage::kNotHeld : Coverage::kReadable};
+  }
+  if (copy.by_name && IsAbsence(**bytes)) return LocalAnswer();
   ASSIGN_OR_RETURN(const Found found, Verify(copy, key, **bytes));
   if (feed && txn->id() >= announced.txn && (*bytes)->size() <= kPlacedRecordBytesMax) {
     stats.learned.Add();
@@ -163,7 +154,15 @@ StatusOr<std::optional<Found>> Reader::Impl::FindInTree(const Copy& copy, std::u
                      .check = EntryRecordCheck(**bytes)});
     stats.bytes.Set(index.bytes());
   }
-  return std::optional(found);
+  return LocalAnswer{.found = found};
+}
+
+StatusOr<LocalAnswer> Reader::Impl::FindIn(const Copy& copy, std::string_view key) {
+  if (key.empty() || key.size() > common::kKeyBytesMax) return LocalAnswer();
+  if (!feed) return FindInTree(copy, 0, key);
+  const std::uint64_t hash = PlaceHash(copy.serial, key);
+  if (const auto found = FindByIndex(hash, key)) return LocalAnswer{.found = found};
+  return FindInTree(copy, hash, key);
 }
 
 // --- reading ------------------------------------------------------------------------------------
@@ -224,7 +223,6 @@ Status Reader::Refresh() {
 }
 
 void Reader::Release() {
-  impl_->held.reset();
   if (std::exchange(impl_->active, false)) impl_->txn->Reset();
 }
 
@@ -232,7 +230,18 @@ Coverage Reader::CoverageOf(std::string_view dataset, std::string_view key) cons
   const Impl::Copy* copy = impl_->Find(dataset, key);
   const Coverage coverage = impl_->CoverageOf(copy);
   if (coverage != Coverage::kReadable || !copy->by_name || key.empty()) return coverage;
-  return impl_->HoldingOf(*copy, key);
+  const auto bytes = impl_->txn->Get(copy->dbi, key);
+  return bytes.ok() && !bytes->has_value() ? Coverage::kNotHeld : coverage;
+}
+
+StatusOr<LocalAnswer> Reader::LookUp(const KeyRef& ref) const {
+  const Impl::Copy* copy = impl_->Find(ref.dataset, ref.key);
+  const Coverage coverage = impl_->CoverageOf(copy);
+  if (coverage != Coverage::kReadable) return LocalAnswer{.coverage = coverage};
+  if (copy->by_name) {
+    impl_->environment->sketch->Touch(AccessSketch::Hash(copy->collection.dataset, ref.key));
+  }
+  return impl_->FindIn(*copy, ref.key);
 }
 
 StatusOr<std::optional<Found>> Reader::Get(std::string_view dataset, std::string_view key) const {
@@ -240,15 +249,8 @@ StatusOr<std::optional<Found>> Reader::Get(std::string_view dataset, std::string
   if (copy == nullptr || copy->dbi == 0) {
     return Error(StatusCode::kFailedPrecondition, "no readable copy covers '{}/{}'", dataset, key);
   }
-  if (key.empty() || key.size() > common::kKeyBytesMax) return std::optional<Found>();
-  if (!impl_->feed) return impl_->FindInTree(*copy, 0, key);
-  const std::uint64_t hash = PlaceHash(copy->serial, key);
-  if (copy->by_name) {
-    const std::optional<Found> held = std::exchange(impl_->held, std::nullopt);
-    if (held && impl_->held_hash == hash) return held;
-  }
-  if (auto found = impl_->FindByIndex(hash, key)) return found;
-  return impl_->FindInTree(*copy, hash, key);
+  ASSIGN_OR_RETURN(LocalAnswer answer, impl_->FindIn(*copy, key));
+  return answer.found;
 }
 
 void Reader::Prefetch(std::span<const KeyRef> keys) const {

@@ -52,9 +52,9 @@ struct Reader::Impl {
 
   const CurrentEnvironment& current;
   std::shared_ptr<Environment> environment = {};
-  std::uint64_t turn = 0;                          // of `current`, that `environment` is
-  std::optional<common::lmdb::ReadTxn> txn = {};   // of `environment`, so destroyed before it
-  bool active = false;                // between Refresh and Release
+  std::uint64_t turn = 0;                         // of `current`, that `environment` is
+  std::optional<common::lmdb::ReadTxn> txn = {};  // of `environment`, so destroyed before it
+  bool active = false;                            // between Refresh and Release
   static constexpr std::uint64_t kNoLayout = UINT64_MAX;
   std::uint64_t layout = kNoLayout;  // that `table` was made from
   // Copies of a dataset, ordered by prefix.
@@ -78,10 +78,6 @@ struct Reader::Impl {
   };
   Fill fill = {};
 
-  // What HoldingOf has found by the index and the Get that follows need not find again.
-  std::optional<Found> held = {};
-  std::uint64_t held_hash = 0;
-
   // To the environment in use; the old one is let go of.
   common::Status Move();
   common::Status LoadTable();
@@ -90,13 +86,15 @@ struct Reader::Impl {
   const Copy* NextToFill();
   void FillFrom(const Copy& copy, std::size_t entries_max);
   std::optional<Found> FindByIndex(std::uint64_t hash, std::string_view key);
-  common::StatusOr<std::optional<Found>> FindInTree(const Copy& copy, std::uint64_t hash,
-                                                    std::string_view key);
+  // kNotHeld or kReadable. REQUIRES: the copy is readable; `hash` is PlaceHash, if there is an
+  // index.
+  common::StatusOr<LocalAnswer> FindInTree(const Copy& copy, std::uint64_t hash,
+                                           std::string_view key);
+  // The same by the index first.
+  common::StatusOr<LocalAnswer> FindIn(const Copy& copy, std::string_view key);
   const std::vector<Copy>* CopiesOf(std::string_view dataset) const;
   const Copy* Find(std::string_view dataset, std::string_view key) const;
   Coverage CoverageOf(const Copy* copy) const;
-  // Of a key in a copy by name; counts as a use of the key.
-  Coverage HoldingOf(const Copy& copy, std::string_view key);
   common::Status Fault(const Copy& copy, std::string_view what) const;
   common::Status Blame(const Copy& copy, common::Status status) const;
   common::StatusOr<Found> Verify(const Copy& copy, std::string_view key,

@@ -9,43 +9,39 @@
 namespace agent::commands {
 namespace {
 
-// Reads the one key of a command; false after having replied with an error.
-bool ReadOne(Session& session, std::string_view key, std::optional<Found>& found) {
+// Reads the one key of a command. With an error, that has been replied.
+KeyRead ReadOne(Session& session, std::string_view key) {
   const Reader* reader = session.Read();
-  if (reader == nullptr) return false;
-  KeyRead read = ReadKey(session, *reader, key);
-  if (!read.error.empty()) {
-    session.reply().Error(read.error);
-    return false;
-  }
-  found = read.found;
-  return true;
+  KeyRead read =
+      reader == nullptr ? KeyRead{.error = "no snapshot"} : ReadKey(session, *reader, key);
+  if (reader != nullptr && !read.error.empty()) session.reply().Error(read.error);
+  return read;
 }
 
 void ReplyTimeToLive(Session& session, std::string_view key, std::int64_t unit_ms) {
-  std::optional<Found> found;
-  if (!ReadOne(session, key, found)) return;
-  if (!found) return session.reply().Integer(-2);
-  if (found->entry.expires_at_ms == 0) return session.reply().Integer(-1);
-  const std::int64_t left = found->entry.expires_at_ms - session.now_ms();
+  const KeyRead read = ReadOne(session, key);
+  if (!read.error.empty()) return;
+  if (!read.found) return session.reply().Integer(-2);
+  if (read.found->entry.expires_at_ms == 0) return session.reply().Integer(-1);
+  const std::int64_t left = read.found->entry.expires_at_ms - session.now_ms();
   session.reply().Integer((std::max<std::int64_t>(left, 0) + unit_ms / 2) / unit_ms);
 }
 
 void ReplyExpireTime(Session& session, std::string_view key, std::int64_t unit_ms) {
-  std::optional<Found> found;
-  if (!ReadOne(session, key, found)) return;
-  if (!found) return session.reply().Integer(-2);
-  const std::int64_t at_ms = found->entry.expires_at_ms;
+  const KeyRead read = ReadOne(session, key);
+  if (!read.error.empty()) return;
+  if (!read.found) return session.reply().Integer(-2);
+  const std::int64_t at_ms = read.found->entry.expires_at_ms;
   session.reply().Integer(at_ms == 0 ? -1 : (at_ms + unit_ms / 2) / unit_ms);
 }
 
 }  // namespace
 
 void Get(Session& session, Args args) {
-  std::optional<Found> found;
-  if (!ReadOne(session, args[1], found)) return;
-  if (!found) return session.reply().Null();
-  session.reply().Bulk(found->entry.value);
+  const KeyRead read = ReadOne(session, args[1]);
+  if (!read.error.empty()) return;
+  if (!read.found) return session.reply().Null();
+  session.reply().Bulk(read.found->entry.value);
 }
 
 // One unreadable key fails the command: a nil in its place would say that it does not exist.
@@ -87,18 +83,19 @@ void Exists(Session& session, Args args) {
 }
 
 void StrLen(Session& session, Args args) {
-  std::optional<Found> found;
-  if (!ReadOne(session, args[1], found)) return;
-  session.reply().Integer(found ? static_cast<std::int64_t>(found->entry.value.size()) : 0);
+  const KeyRead read = ReadOne(session, args[1]);
+  if (!read.error.empty()) return;
+  session.reply().Integer(read.found ? static_cast<std::int64_t>(read.found->entry.value.size())
+                                     : 0);
 }
 
 void GetRange(Session& session, Args args) {
   const auto first = ParseInteger(args[2]);
   const auto last = ParseInteger(args[3]);
   if (!first || !last) return session.reply().Error(kNotAnIntegerError);
-  std::optional<Found> found;
-  if (!ReadOne(session, args[1], found)) return;
-  const std::string_view value = found ? found->entry.value : std::string_view();
+  const KeyRead read = ReadOne(session, args[1]);
+  if (!read.error.empty()) return;
+  const std::string_view value = read.found ? read.found->entry.value : std::string_view();
   const auto size = static_cast<std::int64_t>(value.size());
   // Negative positions count from the end.
   std::int64_t begin = *first < 0 ? std::max<std::int64_t>(*first, -size) + size : *first;
@@ -111,9 +108,9 @@ void GetRange(Session& session, Args args) {
 }
 
 void Type(Session& session, Args args) {
-  std::optional<Found> found;
-  if (!ReadOne(session, args[1], found)) return;
-  session.reply().Simple(found ? "string" : "none");
+  const KeyRead read = ReadOne(session, args[1]);
+  if (!read.error.empty()) return;
+  session.reply().Simple(read.found ? "string" : "none");
 }
 
 void Ttl(Session& session, Args args) { ReplyTimeToLive(session, args[1], 1000); }

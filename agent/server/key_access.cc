@@ -74,32 +74,31 @@ std::optional<common::Version> VersionOf(const std::optional<Found>& found) {
 
 KeyRead LookUp(Session& session, const Reader& reader, const KeyRef& ref,
                std::string_view client_key, bool name_key) {
-  const Coverage coverage = reader.CoverageOf(ref.dataset, ref.key);
-  if (coverage == Coverage::kNotHeld) {
-    Services& services = session.services();
-    const bool committed =
-        session.need().min_rev ||
-        services.recent_writes.Has(ref.dataset, ref.key, services.clock.Now());
-    return Lacking(session,
-                   committed ? ReadQuestion::Kind::kStrong : ReadQuestion::Kind::kOnDemand, ref);
-  }
-  if (coverage != Coverage::kReadable) {
-    return Failed(session, ResultOf(coverage), Explain(session, reader, coverage, ref), client_key,
-                  name_key);
-  }
-  auto found = reader.Get(ref.dataset, ref.key);
-  if (!found.ok()) {
-    const bool lost = found.status().code() == common::StatusCode::kDataLoss;
+  const auto answer = reader.LookUp(ref);
+  if (!answer.ok()) {
+    const bool lost = answer.status().code() == common::StatusCode::kDataLoss;
     return Failed(session, lost ? ReadResult::kFaulted : ReadResult::kError,
-                  ReadError(found.status(), ref.dataset), client_key, name_key);
+                  ReadError(answer.status(), ref.dataset), client_key, name_key);
   }
-  if (*found && session.Expired((*found)->entry.expires_at_ms)) found->reset();
-  session.NoteVersion(client_key, VersionOf(*found));
-  session.Count(found->has_value() ? ReadResult::kHit : ReadResult::kMiss);
+  if (answer->coverage == Coverage::kNotHeld) {
+    Services& services = session.services();
+    const bool committed = session.need().min_rev ||
+                           services.recent_writes.Has(ref.dataset, ref.key, services.clock.Now());
+    return Lacking(session, committed ? ReadQuestion::Kind::kStrong : ReadQuestion::Kind::kOnDemand,
+                   ref);
+  }
+  if (answer->coverage != Coverage::kReadable) {
+    return Failed(session, ResultOf(answer->coverage),
+                  Explain(session, reader, answer->coverage, ref), client_key, name_key);
+  }
+  KeyRead read{.found = answer->found};
+  if (read.found && session.Expired(read.found->entry.expires_at_ms)) read.found.reset();
+  session.NoteVersion(client_key, VersionOf(read.found));
+  session.Count(read.found ? ReadResult::kHit : ReadResult::kMiss);
   // Nobody tells the client when an entry expires: it is not to be kept, like a remote answer.
-  const bool expires = *found && (*found)->entry.expires_at_ms != 0;
+  const bool expires = read.found && read.found->entry.expires_at_ms != 0;
   session.NoteRead(client_key, /*remote=*/expires);
-  return {.found = *found};
+  return read;
 }
 
 KeyRead FromRemote(Session& session, const RemoteRead& got, std::string_view client_key) {
