@@ -52,8 +52,16 @@ struct Moment {
   std::function<std::optional<EntryVersion>(const common::Collection&, std::string_view key)> held;
 };
 
-// Changes and the bytes that they point into.
+// Changes and the bytes that they point into. Never copied: the copy's changes would point into the
+// original. (A vector copies what may throw when moved, as a deque may, if it can.)
 struct ChangeBatch {
+  ChangeBatch() = default;
+  ~ChangeBatch() = default;
+  ChangeBatch(ChangeBatch&&) = default;
+  ChangeBatch& operator=(ChangeBatch&&) = default;
+  ChangeBatch(const ChangeBatch&) = delete;
+  ChangeBatch& operator=(const ChangeBatch&) = delete;
+
   std::vector<std::shared_ptr<const std::string>> buffers;
   std::deque<std::string> keys;  // those that had to be decoded
   std::vector<Change> changes;

@@ -22,6 +22,26 @@ class SyncCoreTest : public SyncFixture {};
 
 // --- cuts ---------------------------------------------------------------------------------------
 
+// What several copies hold back in memory is written at once, each with its own keys; those with
+// escapes in their names do not lie in the message.
+TEST_F(SyncCoreTest, WhatTwoCopiesHoldBackIsWrittenTogether) {
+  const Collection stock{.dataset = "stock", .prefix = ""};
+  sync_.subscribe.push_back(*common::ParseSubscribeFlag("stock"));
+  Connect();
+  FirstEntryRequest();
+  Begin(kPrices, At(5));
+  Begin(stock, At(5));
+  const std::string key = "spaces in a key that is no short string";
+  Respond(Entries("n1").Entry("prices", key, At(3), "1"));
+  Respond(Entries("n2").Entry("stock", key, At(4), "2"));
+  After(common::kHeldMax + milliseconds(1));
+  EXPECT_EQ(EntryAnswer(), "ACK n1");
+  Respond(Entries("n3").Complete(kPrices, At(5)));
+  Respond(Entries("n4").Complete(stock, At(5)));
+  EXPECT_EQ(Get("prices", key), "1");
+  EXPECT_EQ(Get("stock", key), "2");
+}
+
 TEST_F(SyncCoreTest, ACutIsInvisibleUntilItsMarkerAndUnacknowledgedUntilDurable) {
   LoadPrices();
   Respond(Entries("n1").Entry("prices", "a", At(6), "3"));
