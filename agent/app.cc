@@ -132,10 +132,15 @@ void App::WatchForIdleness() {
   constexpr std::chrono::milliseconds kBetweenLooks{500};
   const std::uint16_t admin_port = admin_ == nullptr ? 0 : admin_->port();
   IdleExit exit(options_.exit_when_idle, clock_.Now());
+  std::uint64_t clients_before = 0;
   for (;;) {
     stop_idle_.WaitAll(kBetweenLooks);
     if (stop_idle_.closed()) return;
-    const auto verdict = exit.Step(clock_.Now(), ForeignSockets("/proc", admin_port) > 0);
+    // A client may come and go between two looks; the socket has counted it.
+    const std::uint64_t clients = server_->stats().clients_total.Get();
+    const bool anyone = clients != clients_before || ForeignSockets("/proc", admin_port) > 0;
+    clients_before = clients;
+    const auto verdict = exit.Step(clock_.Now(), anyone);
     if (verdict == IdleExit::Verdict::kStay) continue;
     nobody_came_ = verdict == IdleExit::Verdict::kNobodyCame;
     log_.Info("idle", {{"application_seen", !nobody_came_}});

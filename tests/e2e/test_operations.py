@@ -210,3 +210,12 @@ def test_many_clients_at_once(shop):
     assert all(client.recv(100) == b"$1\r\n1\r\n" for client in clients)
     for client in clients:
         client.close()
+
+
+def test_an_agent_beside_a_job_ends_after_its_only_client(world, shop):
+    """However short the client's visit was. A network of its own, as a pod has one."""
+    agent = world.agent("job", shop.cp, exit_when_idle="1s")
+    agent.wrapper = ["unshare", "-rn"]
+    agent.spawn()
+    eventually(lambda: agent.redis().ping(), "the socket")
+    assert agent.process.wait(timeout=60) == 0, agent.tail()
