@@ -101,10 +101,14 @@ json AgentContainer(const PodWishes& wishes, const PodFacts& facts,
         {"limits", {{"cpu", wishes.cpu_limit}, {"memory", wishes.memory_limit}}}}},
       {"securityContext", SecurityContext()},
       {"startupProbe", Probe(Healthcheck(wishes, StartQuestion(wishes)), 1, 600)},
-      {"readinessProbe", Probe(Healthcheck(wishes, "ready"), 5, 3)},
       {"livenessProbe", Probe(Healthcheck(wishes, "live"), 10, 6)},
       {"volumeMounts",
        json::array({Mount(kSocketVolume, kSocketDir), Mount(kDataVolume, kDataDir), identity})}};
+  // Once ready, an agent stays ready. Where the startup probe has asked that, asking on is needless
+  // and only delays: old kubelets let a whole period pass before they ask first.
+  if (wishes.wait_for == WaitFor::kSocket) {
+    container["readinessProbe"] = Probe(Healthcheck(wishes, "ready"), 5, 3);
+  }
   if (settings.native) {
     container["restartPolicy"] = "Always";
   } else {
