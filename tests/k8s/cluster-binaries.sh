@@ -1,7 +1,8 @@
 #!/bin/bash
 # cluster-binaries.sh api|node|cached: prints the folder of Kubernetes' programs; builds what is
 # missing.
-#   api    kube-apiserver, kubectl, etcd: enough for `make test-k8s`
+#   api    kube-apiserver, kubectl, etcd: enough for `make test-k8s`; and kubectl-current, of Debian
+#          13, which knows the types of a current Kubernetes
 #   cached succeeds if those are there; builds nothing, prints nothing
 #   node   beside them kubelet, kube-controller-manager, kube-scheduler, kube-proxy
 # Debian 12 has Kubernetes 1.20's source and Go 1.19, but no server programs, so they are built here
@@ -21,7 +22,9 @@ say() { echo "cluster-binaries: $*" >&2; }
 
 complete() {
   local program
-  for program in "${server[@]}" kubectl etcd; do [ -x "$bin/$program" ] || return 1; done
+  for program in "${server[@]}" kubectl kubectl-current etcd; do
+    [ -x "$bin/$program" ] || return 1
+  done
 }
 
 if [ "$want" = cached ]; then
@@ -29,14 +32,14 @@ if [ "$want" = cached ]; then
   exit
 fi
 
-# A private apt: the machine's lists lack sources, and changing them needs root.
+# private_apt SUITE ARGUMENT…: an apt that neither needs root nor knows what is installed here.
 private_apt() {
-  local root=$home/apt
+  local root=$home/apt-$1 suite=$1
+  shift
   if [ ! -f "$root/sources.list" ]; then
     mkdir -p "$root"/{lists/partial,archives/partial,empty}
     local key=/usr/share/keyrings/debian-archive-keyring.gpg mirror=http://deb.debian.org/debian
-    printf '%s [signed-by=%s] %s bookworm main\n' deb $key $mirror deb-src $key $mirror \
-      > "$root/sources.list.new"
+    printf "%s [signed-by=$key] $mirror $suite main\n" deb deb-src > "$root/sources.list.new"
     apt_here "$root" sources.list.new update > "$home/apt.log" 2>&1
     mv "$root/sources.list.new" "$root/sources.list"
   fi
@@ -46,36 +49,43 @@ apt_here() {
   local root=$1 list=$2
   shift 2
   apt-get -q -y -o "Dir::Etc::SourceList=$root/$list" -o "Dir::Etc::SourceParts=$root/empty" \
-    -o "Dir::State::Lists=$root/lists" \
+    -o "Dir::State::Lists=$root/lists" -o Dir::State::status=/dev/null \
     -o "Dir::Cache=$root" -o "Dir::Cache::archives=$root/archives" \
     -o APT::Sandbox::User= -o Acquire::Retries=3 "$@"
 }
 
-unpack() { # PACKAGE…: into $home/root
-  mkdir -p "$home/root" "$home/debs"
-  (cd "$home/debs" && private_apt download "$@" >> "$home/apt.log" 2>&1)
-  local package
-  for package in "$@"; do dpkg -x "$home/debs/$package"_*.deb "$home/root"; done
+unpack() { # SUITE PACKAGE…: into $home/SUITE
+  local suite=$1 package
+  shift
+  mkdir -p "$home/$suite" "$home/debs"
+  (cd "$home/debs" && private_apt "$suite" download "$@" >> "$home/apt.log" 2>&1)
+  for package in "$@"; do dpkg -x "$home/debs/$package"_*.deb "$home/$suite"; done
 }
 
-fetch_client() {
-  [ -x "$bin/kubectl" ] && [ -x "$bin/etcd" ] && return
-  say "fetching kubectl and etcd (Debian's packages)"
-  unpack kubernetes-client etcd-server
-  install -D "$home/root/usr/bin/etcd" "$bin/etcd"
-  install -D "$home/root/usr/bin/kubectl" "$bin/kubectl"
+fetch_clients() {
+  if [ ! -x "$bin/etcd" ]; then
+    say "fetching kubectl and etcd (Debian's packages)"
+    unpack bookworm kubernetes-client etcd-server
+    install -D "$home/bookworm/usr/bin/kubectl" "$bin/kubectl"
+    install -D "$home/bookworm/usr/bin/etcd" "$bin/etcd"
+  fi
+  if [ ! -x "$bin/kubectl-current" ]; then
+    say "fetching a current kubectl (Debian 13's)"
+    unpack trixie kubectl
+    install -D "$home/trixie/usr/bin/kubectl" "$bin/kubectl-current"
+  fi
 }
 
 fetch_source() {
   [ -f "$home/source.ready" ] && return
   say "fetching Kubernetes' source and Go (about 110 MB)"
-  unpack golang-1.19-go golang-1.19-src golang-github-modern-go-reflect2-dev rsync libpopt0
+  unpack bookworm golang-1.19-go golang-1.19-src golang-github-modern-go-reflect2-dev rsync libpopt0
   rm -rf "$tree" "$home/src"
   mkdir -p "$home/src" "$(dirname "$tree")"
-  (cd "$home/src" && private_apt source kubernetes >> "$home/apt.log" 2>&1)
+  (cd "$home/src" && private_apt bookworm source kubernetes >> "$home/apt.log" 2>&1)
   mv "$home"/src/kubernetes-1.20.*/ "$tree"
   # reflect2 1.0.1 crashes with Go 1.18 and newer on the first custom resource; Debian's is mended.
-  local unpacked=$home/root vendored=$tree/vendor/github.com/modern-go/reflect2
+  local unpacked=$home/bookworm vendored=$tree/vendor/github.com/modern-go/reflect2
   rm -f "$vendored"/*.go "$vendored"/*.s
   cp "$unpacked"/usr/share/gocode/src/github.com/modern-go/reflect2/*.{go,s} "$vendored"/
   rm -f "$vendored"/*_test.go
@@ -83,10 +93,10 @@ fetch_source() {
 }
 
 build() {
-  export GOROOT=$home/root/usr/lib/go-1.19 GOPATH=$home/go GOCACHE=$home/gocache HOME=$home
+  export GOROOT=$home/bookworm/usr/lib/go-1.19 GOPATH=$home/go GOCACHE=$home/gocache HOME=$home
   export GO111MODULE=off GOFLAGS= GOPROXY=off CGO_ENABLED=0 GOMAXPROCS=${K8S_BUILD_JOBS:-$(nproc)}
-  export PATH=$GOROOT/bin:$home/root/usr/bin:$PATH
-  export LD_LIBRARY_PATH=$home/root/usr/lib/x86_64-linux-gnu
+  export PATH=$GOROOT/bin:$home/bookworm/usr/bin:$PATH
+  export LD_LIBRARY_PATH=$home/bookworm/usr/lib/x86_64-linux-gnu
   export KUBE_GIT_VERSION=v1.20.2 KUBE_GIT_COMMIT=debian KUBE_GIT_TREE_STATE=clean
   export KUBE_GIT_MAJOR=1 KUBE_GIT_MINOR=20
   cd "$tree"
@@ -114,7 +124,7 @@ if ! complete; then
   exec 9> "$home/lock"
   flock 9
   tree=$home/go/src/k8s.io/kubernetes
-  fetch_client
+  fetch_clients
   if ! complete; then
     say "NOT IN THE CACHE: building ${server[*]} of Kubernetes 1.20"
     say "from Debian's source into $home;"

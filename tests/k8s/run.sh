@@ -17,4 +17,4 @@ fi
 export TRIBUTARY_BIN=$bin
 cd "$here"
 exec /usr/bin/python3 -B -m pytest -q -p no:cacheprovider --tb=short \
-  test_manifests.py test_declarations.py test_injection.py "$@"
+  test_manifests.py test_current.py test_declarations.py test_injection.py "$@"
