@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import urllib.request
 
-from harness import eventually, free_port
+from harness import DEADLINE, eventually, free_port
 
 HERE = pathlib.Path(__file__).parent
 SERVICE_IP = "10.96.0.1"
@@ -68,7 +68,7 @@ class Kubectl:
         if not isinstance(input, (str, type(None))):
             input = json.dumps(input)
         return subprocess.run(argv, input=input, capture_output=True, text=True, env=env,
-                              timeout=120)
+                              timeout=300)
 
     def __call__(self, *args, input=None):
         done = self.run(*args, input=input)
@@ -125,7 +125,7 @@ class ApiServer:
                    "--initial-cluster", f"{'default' if self.no_fsync else 'k8s'}={peer_url}")
         self.spawn("kube-apiserver", *self.flags(client_url))
         self.kubectl = Kubectl(self.bin / "kubectl", self.kubeconfig())
-        eventually(self.is_ready, "kube-apiserver to be ready", 120)
+        eventually(self.is_ready, f"kube-apiserver to be ready; its logs: {self.dir}", 4 * DEADLINE)
         return self
 
     def etcd_has(self, flag):

@@ -22,19 +22,25 @@ def pytest_runtest_makereport(item):
 @pytest.fixture(scope="session")
 def server(request):
     server = ApiServer(pathlib.Path(tempfile.mkdtemp(prefix="tk.")))
+    failed = True  # until it is up: its logs say why not
     try:
-        yield server.start()
+        server.start()
+        failed = False
+        yield server
     finally:
-        server.stop(getattr(request.session, "some_failed", False))
+        server.stop(failed or getattr(request.session, "some_failed", False))
 
 
 @pytest.fixture(scope="session")
 def installed(request, server):
     installed = Installed(server)
+    failed = True
     try:
-        yield installed.start()
+        installed.start()
+        failed = False
+        yield installed
     finally:
-        installed.world.close(getattr(request.session, "some_failed", False))
+        installed.world.close(failed or getattr(request.session, "some_failed", False))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 #!/bin/bash
-# test-cluster.sh BIN: the cases of test_pods.py on a whole one-node cluster, with images of the
-# programs in BIN. Needs root; says what is missing.
+# test-cluster.sh BIN [PYTEST-ARGUMENT…]: the cases of test_pods.py on a whole one-node cluster,
+# with images of the programs in BIN. Needs root; says what is missing.
+# Environment: CASES (default test_pods.py), e.g. bench_pods.py.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 root=$(readlink -f "$here/../..")
@@ -18,4 +19,4 @@ trap 'rm -rf "$work"' EXIT
 "$here/images.sh" "$work"
 /usr/bin/python3 -B "$here/node.py" "$work"/*.tar -- \
   env "TRIBUTARY_BIN=$bin" /usr/bin/python3 -B -m pytest -q -x -p no:cacheprovider --tb=short \
-  "$here/test_pods.py" "${@:2}"
+  "$here/${CASES:-test_pods.py}" "${@:2}"

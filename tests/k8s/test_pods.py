@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from api_server import Kubectl
+from api_server import Kubectl, listed
 from harness import dataset, eventually, subscription
 from manifests import render
 
@@ -44,16 +44,13 @@ def kubectl(tmp_path_factory):
     kubectl = Kubectl(os.environ["TRIBUTARY_KUBECTL"], os.environ["KUBECONFIG"])
     scratch = tmp_path_factory.mktemp("k8s")
     objects = render(kubectl, scratch, "base")
-    for one in objects:
-        if "image" in one["spec"].get("template", {}).get("spec", {}).get("containers", [{}])[0]:
-            container = one["spec"]["template"]["spec"]["containers"][0]
-            container["image"] = "ghcr.io/tributary/control-plane:0.1.0"
     if ON_OWN_NODE:
         objects = for_own_node(objects, scratch)
     first = [o for o in objects if o["kind"] in ("Namespace", "CustomResourceDefinition")]
     kubectl.apply(*first)
     kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
     kubectl.apply(*objects)
+    kubectl.applied = objects
     began = time.monotonic()
     for what in ("deployment/injector", "statefulset/control-plane"):
         kubectl("rollout", "status", "-n", SYSTEM, what, "--timeout=180s")
@@ -192,21 +189,50 @@ def container_status(kubectl, space, pod):
     raise AssertionError(f"{pod} has no agent")
 
 
-def kill_agent(container_id):
-    """SIGKILL, as the OOM killer sends it, to the process of this container."""
-    script = (f"for p in /proc/[0-9]*; do grep -qs {container_id} $p/cgroup || continue; "
-              "kill -9 ${p#/proc/}; done")
-    subprocess.run([*NODE_EXEC, "sh", "-c", script], check=True, stderr=subprocess.DEVNULL)
+# Fills the memory that the agent's container may have, from inside its cgroup. The kernel then ends
+# the agent first, since kubelets give containers a high oom_score_adj.
+OOM = """
+pid=$(grep -ls "$1" /proc/[0-9]*/cgroup | cut -d/ -f3 | head -n 1)
+path=$(sed -n -E 's/^[0-9]+:memory:|^0:://p' "/proc/$pid/cgroup" | head -n 1)
+for root in /sys/fs/cgroup/memory /sys/fs/cgroup; do
+  [ -f "$root$path/cgroup.procs" ] || continue
+  echo $$ > "$root$path/cgroup.procs"
+  head -c 256M /dev/zero | tail -n 1 > /dev/null
+  exit
+done
+exit 9
+"""
 
 
-def test_a_killed_agent_comes_back_with_its_copy(kubectl, apps):
+def test_an_oom_killed_agent_comes_back_with_its_copy(kubectl, apps):
     reader = apps[1][0]
     before = container_status(kubectl, "finance", reader)
-    kill_agent(before["containerID"].split("//")[1])
-    eventually(lambda: container_status(kubectl, "finance", reader)["restartCount"]
-               > before["restartCount"], "the restart", LONG)
+    filled = subprocess.run([*NODE_EXEC, "sh", "-c", OOM, "oom",
+                             before["containerID"].split("//")[1]])
+    assert filled.returncode != 9, "the container's cgroup is not found"
+    after = lambda: container_status(kubectl, "finance", reader)
+    eventually(lambda: after()["restartCount"] > before["restartCount"], "the restart", LONG)
+    assert after()["lastState"]["terminated"]["reason"] == "OOMKilled"
     eventually(lambda: redis(kubectl, "finance", reader, "get", "orders.shop/1") == "paid",
                "the copy to be served again", LONG)
+
+
+def test_a_pod_that_ends_may_publish_to_the_last(kubectl, apps):
+    """Its agent stays for as long as the application keeps a connection open."""
+    key = "orders.shop/last"
+    script = f"""
+        redis-cli -s $TRIBUTARY_SOCKET subscribe __keyspace@0__:{key} > /dev/null & kept=$!
+        trap 'sleep 2; redis-cli -e -s $TRIBUTARY_SOCKET set {key} bye; kill $kept' TERM
+        wait $kept; wait $kept"""
+    spec = {**pod_spec(1000, "checkout", script), "terminationGracePeriodSeconds": 30}
+    kubectl.apply({"apiVersion": "v1", "kind": "Pod", "spec": spec, "metadata": {
+        "name": "leaver", "namespace": "shop", "labels": {"app": "leaver"}}})
+    ready_pods(kubectl, "shop", "leaver")
+    eventually(lambda: "sub=1" in redis(kubectl, "shop", "leaver", "client", "list"),
+               "its connection")
+    kubectl("delete", "pod", "-n", "shop", "leaver", "--wait=false")
+    eventually(lambda: redis(kubectl, "finance", apps[1][0], "get", key) == "bye",
+               "what it published last", LONG)
 
 
 def test_while_the_injector_is_away_no_pod_starts_without_an_agent(kubectl, apps):
@@ -228,15 +254,14 @@ def test_while_the_injector_is_away_no_pod_starts_without_an_agent(kubectl, apps
 
 def test_uninstalling_leaves_nothing(kubectl, apps):
     """Last: what docs/kubernetes.md says under "Uninstall"."""
-    kubectl("delete", "mutatingwebhookconfiguration", "tributary-injector")
-    kubectl("delete", "validatingwebhookconfiguration", "tributary-declarations")
-    kubectl("delete", "crd", "datasets.tributary.dev", "subscriptions.tributary.dev")
-    kubectl("delete", "namespace", SYSTEM, "--wait=false")
-    for kind in ("clusterrole", "clusterrolebinding"):
-        kubectl("delete", kind, "tributary-control-plane", "tributary-injector")
-    left = kubectl("get", "clusterrole,clusterrolebinding,crd,mutatingwebhookconfiguration,"
-                   "validatingwebhookconfiguration", "-o", "name")
-    assert "tributary" not in left
+    kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-",
+            input=listed(one for one in kubectl.applied if one["kind"] != "PersistentVolume"))
+    left = lambda: kubectl("get", "clusterrole,clusterrolebinding,crd,mutatingwebhookconfiguration,"
+                           "validatingwebhookconfiguration", "-o", "name")
+    eventually(lambda: "tributary" not in left(), "all that is the cluster's to go", LONG)
+    configmaps = ("configmap", "--all-namespaces", "--field-selector=metadata.name=tributary-ca")
+    kubectl("delete", *configmaps)
+    assert kubectl("get", *configmaps, "-o", "name") == ""
     # Pods are created again, without an agent, in namespaces that are still labelled.
     kubectl.apply(deployment("after", "finance", 1001, "billing"))
     after, = ready_pods(kubectl, "finance", "after")

@@ -6,7 +6,6 @@
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 root=$(readlink -f "$here/../..")
-bin=$(readlink -f "${1:-$root/build/release/bin}")
 for program in docker kind kubectl; do
   command -v "$program" > /dev/null || {
     echo "tests/kind: there is no $program here. These cases need Docker, kind and kubectl;" >&2
@@ -15,6 +14,7 @@ for program in docker kind kubectl; do
   }
 done
 docker info > /dev/null 2>&1 || { echo "tests/kind: Docker does not answer" >&2; exit 1; }
+bin=$(readlink -f "${1:-$root/build/release/bin}")
 cluster=tributary-$$
 work=$(mktemp -d)
 trap 'kind delete cluster --name "$cluster" > /dev/null 2>&1; rm -rf "$work"' EXIT
