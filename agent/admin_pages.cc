@@ -156,6 +156,7 @@ std::string ConfigJson(const AgentOptions& options, const AgentStatus& status) {
                {"control_planes", options.control_planes},
                {"socket", options.socket},
                {"socket_mode", common::FormatMode(options.socket_mode.bits)},
+               {"threads", options.threads},
                {"data_dir", options.data_dir},
                {"max_map_size", options.max_map_size.bytes},
                {"admin", options.admin},

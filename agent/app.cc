@@ -17,12 +17,14 @@ App::App(AgentOptions options, const common::Clock& clock, common::Log& log)
 App::~App() {
   stop_idle_.Close();
   idle_.Join();
-  if (server_ != nullptr) server_->Stop();
-  loop_.Join();
+  if (servers_ != nullptr) {
+    servers_->Stop();
+    servers_->Join();
+  }
   admin_.reset();
   if (cache_ != nullptr) cache_->SetFaultHandler({});
   syncer_.reset();
-  server_.reset();
+  servers_.reset();
   router_.reset();
   remote_.reset();
   publisher_.reset();
@@ -42,6 +44,7 @@ Status App::Start() {
   log_.Info("started", {{"service", options_.service},
                         {"instance", options_.instance},
                         {"socket", options_.socket},
+                        {"threads", options_.threads},
                         {"control_plane", options_.control_plane},
                         {"admin", options_.admin}});
   return common::OkStatus();
@@ -74,9 +77,19 @@ Status App::OpenCache() {
   return common::OkStatus();
 }
 
+// One for each loop; the bound of the index is for all together.
+common::StatusOr<std::vector<std::unique_ptr<Reader>>> App::MakeReaders() {
+  std::vector<std::unique_ptr<Reader>> readers;
+  while (readers.size() < options_.threads) {
+    ASSIGN_OR_RETURN(readers.emplace_back(),
+                     cache_->MakeReader(options_.index_bytes.bytes / options_.threads));
+  }
+  return readers;
+}
+
 // Everything that readers may call is there before the first client is served.
 Status App::StartSocket() {
-  ASSIGN_OR_RETURN(std::unique_ptr<Reader> reader, cache_->MakeReader(options_.index_bytes.bytes));
+  ASSIGN_OR_RETURN(auto readers, MakeReaders());
   ServerOptions options{.path = options_.socket,
                         .mode = options_.socket_mode.bits,
                         .service = options_.service,
@@ -84,9 +97,9 @@ Status App::StartSocket() {
                         .output = {},
                         .write_visible_max = options_.publish_timeout,
                         .cache_bytes = [this] { return cache_->bytes_used(); }};
-  server_ = std::make_unique<SocketServer>(options, std::move(reader), *publisher_, *router_,
-                                           board_, clock_);
-  RETURN_IF_ERROR(server_->Listen());
+  servers_ = std::make_unique<ServerPool>(options, std::move(readers), *publisher_, *router_,
+                                          board_, clock_);
+  RETURN_IF_ERROR(servers_->Listen());
   SyncerOptions sync{
       .control_planes = options_.control_planes,
       .credentials = credentials_,
@@ -101,12 +114,12 @@ Status App::StartSocket() {
                              .idle = options_.on_demand_idle,
                              .absence = options_.on_demand_absence}}};
   syncer_ = std::make_unique<Syncer>(std::move(sync), clock_,
-                                     cache_->MakeWriter(server_->listener()), board_, log_);
+                                     cache_->MakeWriter(servers_->listener()), board_, log_);
   router_->SetOnDemand(
       [this](std::vector<DemandQuestion> questions) { syncer_->Ask(std::move(questions)); });
   cache_->SetFaultHandler(
       [this](const common::Collection& collection) { syncer_->ReportFault(collection); });
-  loop_ = common::Thread("loop", [this] { server_->Run(); });
+  servers_->Start();
   return common::OkStatus();
 }
 
@@ -122,7 +135,7 @@ Status App::StartAdmin() {
   AddPages();
   metrics_.AddCollector([this] { return SyncMetrics(*board_.Get(), clock_); });
   metrics_.AddCollector([this] { return RemoteMetrics(remote_->totals()); });
-  metrics_.AddCollector([this] { return ServerMetrics(server_->stats()); });
+  metrics_.AddCollector([this] { return ServerMetrics(*servers_->TotalStats()); });
   metrics_.AddCollector([this] { return CacheMetrics(cache_->bytes_used()); });
   metrics_.AddCollector([this] { return ClockMetrics(board_.control_plane_clock, clock_); });
   return common::Annotate(admin_->Start(options_.admin), "--admin");
@@ -137,7 +150,7 @@ void App::WatchForIdleness() {
     stop_idle_.WaitAll(kBetweenLooks);
     if (stop_idle_.closed()) return;
     // A client may come and go between two looks; the socket has counted it.
-    const std::uint64_t clients = server_->stats().clients_total.Get();
+    const std::uint64_t clients = servers_->TotalStats()->clients_total.Get();
     const bool anyone = clients != clients_before || ForeignSockets("/proc", admin_port) > 0;
     clients_before = clients;
     const auto verdict = exit.Step(clock_.Now(), anyone);
@@ -158,7 +171,7 @@ void App::AddPages() {
                 return common::JsonResponse(ConfigJson(options_, *board_.Get()));
               });
   admin_->Get("/clients", "the socket's clients",
-              [this](const common::AdminRequest&) { return ClientsPage(*server_); });
+              [this](const common::AdminRequest&) { return ClientsPage(*servers_); });
 }
 
 }  // namespace agent

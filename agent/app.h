@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <memory>
+#include <vector>
 
 #include "agent/admin_pages.h"
 #include "agent/cache/agent_status.h"
@@ -15,7 +16,7 @@
 #include "agent/publish/publisher.h"
 #include "agent/read_router.h"
 #include "agent/remote/remote_reader.h"
-#include "agent/server/socket_server.h"
+#include "agent/server/server_pool.h"
 #include "agent/xds/syncer.h"
 #include "common/admin_server.h"
 #include "common/clock.h"
@@ -39,6 +40,7 @@ class App {
 
  private:
   common::Status OpenCache();
+  common::StatusOr<std::vector<std::unique_ptr<Reader>>> MakeReaders();
   common::Status StartSocket();
   common::Status StartSync();
   common::Status StartAdmin();
@@ -57,9 +59,8 @@ class App {
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<RemoteReader> remote_;
   std::unique_ptr<ReadRouter> router_;
-  std::unique_ptr<SocketServer> server_;
+  std::unique_ptr<ServerPool> servers_;
   std::unique_ptr<Syncer> syncer_;
-  common::Thread loop_;
   std::unique_ptr<common::AdminServer> admin_;
   std::atomic<bool> nobody_came_{false};
   common::Mailbox<int> stop_idle_{1};

@@ -1,7 +1,9 @@
 #include "agent/client_pages.h"
 
 #include <chrono>
+#include <cstdint>
 #include <future>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -38,6 +40,20 @@ json ClientJson(Session& session, common::MonotonicTime now) {
           {"idle_seconds", seconds(client.last_used)},
           {"last_command", LowerCase(client.last_command)},
           {"subscriptions", session.subscriptions()}};
+}
+
+using ClientObjects = std::map<std::uint64_t, json>;  // by id
+
+ClientObjects ClientsOf(const Services& services) {
+  ClientObjects clients;
+  for (const auto& [id, session] : services.sessions) {
+    clients.emplace(id, ClientJson(*session, services.clock.Now()));
+  }
+  return clients;
+}
+
+common::AdminResponse NoAnswer() {
+  return common::ErrorResponse(503, "the socket server does not answer");
 }
 
 void AddCommands(const ServerStats& stats, std::vector<MetricFamily>& out) {
@@ -81,20 +97,24 @@ MetricFamily ReadLatency(const LatencyHistogram& latency) {
 
 }  // namespace
 
-common::AdminResponse ClientsPage(SocketServer& server) {
-  auto answer = std::make_shared<std::promise<std::string>>();
-  std::future<std::string> text = answer->get_future();
-  const bool asked = server.Ask([answer](Services& services) {
-    json clients = json::array();
-    for (const auto& [id, session] : services.sessions) {
-      clients.push_back(ClientJson(*session, services.clock.Now()));
-    }
-    answer->set_value(clients.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
-  });
-  if (!asked || text.wait_for(std::chrono::seconds(1)) != std::future_status::ready) {
-    return common::ErrorResponse(503, "the socket server does not answer");
+common::AdminResponse ClientsPage(ServerPool& servers) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  std::vector<std::future<ClientObjects>> answers;
+  for (std::size_t loop = 0; loop < servers.loops(); ++loop) {
+    auto answer = std::make_shared<std::promise<ClientObjects>>();
+    answers.push_back(answer->get_future());
+    const bool asked = servers.loop(loop).Ask(
+        [answer](Services& services) { answer->set_value(ClientsOf(services)); });
+    if (!asked) return NoAnswer();
   }
-  return common::JsonResponse(text.get());
+  ClientObjects by_id;
+  for (std::future<ClientObjects>& answer : answers) {
+    if (answer.wait_until(deadline) != std::future_status::ready) return NoAnswer();
+    by_id.merge(answer.get());
+  }
+  json clients = json::array();
+  for (auto& [id, client] : by_id) clients.push_back(std::move(client));
+  return common::JsonResponse(clients.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 std::vector<MetricFamily> ServerMetrics(const ServerStats& stats) {

@@ -93,6 +93,29 @@ Status CheckOnDemand(const AgentOptions& options) {
   return common::OkStatus();
 }
 
+// Beside those of serving, of logging.
+std::vector<common::Option> ServingOptions(AgentOptions& o) {
+  return {
+      {"Serving", "socket", &o.socket, "PATH", "The Unix socket for Redis clients"},
+      {"Serving", "socket-mode", &o.socket_mode, "MODE", "Permissions of the socket"},
+      {"Serving", "threads", &o.threads, "N",
+       "Threads that serve the socket's clients, 1 to 64; each client belongs to one of them"},
+      {"Serving",
+       "admin",
+       &o.admin,
+       "HOST:PORT",
+       "HTTP for probes, metrics and status; empty: none",
+       {},
+       CheckAdmin},
+      {"Serving", "exit-when-idle", &o.exit_when_idle, "DURATION",
+       "End once the application's sockets are gone for so long (0: never); for Jobs in Kubernetes "
+       "before 1.29"},
+      {"Logging", "log-level", &o.log_level, "LEVEL", "What is logged", common::LogLevelNames()},
+      {"Logging", "log-format", &o.log_format, "FORMAT", "How it is logged",
+       common::LogFormatNames()},
+  };
+}
+
 }  // namespace
 
 common::Program AgentProgram() {
@@ -104,7 +127,7 @@ common::Program AgentProgram() {
 }
 
 std::vector<common::Option> OptionTable(AgentOptions& o) {
-  return {
+  std::vector<common::Option> table = {
       {"Identity",
        "service",
        &o.service,
@@ -141,7 +164,7 @@ std::vector<common::Option> OptionTable(AgentOptions& o) {
        "Bound on the copies' file; address space, not memory"},
       {"Data", "index-bytes", &o.index_bytes, "SIZE",
        "Memory at most for the index that makes reads fast, about 32 bytes for each entry that is "
-       "read; 0: none"},
+       "read; shared out among --threads; 0: none"},
       {"Data", "freshness-interval", &o.freshness_interval, "DURATION",
        "How often each copy is proven fresh"},
       {"Data", "foreign-quiet", &o.foreign_quiet, "DURATION",
@@ -156,22 +179,9 @@ std::vector<common::Option> OptionTable(AgentOptions& o) {
        "On-demand copies: how long it is held that a key does not exist; it may appear before"},
       {"Data", "publish-timeout", &o.publish_timeout, "DURATION",
        "How long a write waits for the control plane"},
-      {"Serving", "socket", &o.socket, "PATH", "The Unix socket for Redis clients"},
-      {"Serving", "socket-mode", &o.socket_mode, "MODE", "Permissions of the socket"},
-      {"Serving",
-       "admin",
-       &o.admin,
-       "HOST:PORT",
-       "HTTP for probes, metrics and status; empty: none",
-       {},
-       CheckAdmin},
-      {"Serving", "exit-when-idle", &o.exit_when_idle, "DURATION",
-       "End once the application's sockets are gone for so long (0: never); for Jobs in Kubernetes "
-       "before 1.29"},
-      {"Logging", "log-level", &o.log_level, "LEVEL", "What is logged", common::LogLevelNames()},
-      {"Logging", "log-format", &o.log_format, "FORMAT", "How it is logged",
-       common::LogFormatNames()},
   };
+  for (common::Option& option : ServingOptions(o)) table.push_back(std::move(option));
+  return table;
 }
 
 Status CheckOptions(AgentOptions& options) {
@@ -190,6 +200,9 @@ Status CheckOptions(AgentOptions& options) {
     return InvalidArgument("--foreign-quiet must be at least 10ms");
   }
   RETURN_IF_ERROR(CheckOnDemand(options));
+  if (options.threads < 1 || options.threads > common::kLoopThreadsMax) {
+    return InvalidArgument("--threads must be between 1 and {}", common::kLoopThreadsMax);
+  }
   if (options.publish_timeout < std::chrono::milliseconds(1)) {
     return InvalidArgument("--publish-timeout must be above 0");
   }

@@ -25,9 +25,10 @@ struct AgentOptions {
   std::vector<std::string> subscribe;
   std::string socket = "/run/tributary/agent.sock";
   common::FileMode socket_mode{0660};
+  std::uint64_t threads = 1;
   std::string data_dir = "/var/lib/tributary";
   common::ByteSize max_map_size{64ULL << 30};
-  common::ByteSize index_bytes{64ULL << 20};
+  common::ByteSize index_bytes{64ULL << 20};  // of all threads together
   std::string admin = "127.0.0.1:9901";
   std::string tls_ca, tls_cert, tls_key, token_file;
   bool insecure = false;

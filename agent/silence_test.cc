@@ -37,7 +37,8 @@ class SilenceTest : public SyncFixture {
                                                        .clock = clock_,
                                                        .submit = {},
                                                        .ask = {},
-                                                       .cache_bytes = {}});
+                                                       .cache_bytes = {},
+                                                       .shared = shared_});
     session_ = std::make_unique<Session>(1, *services_);
   }
   void TearDown() override {
@@ -87,6 +88,7 @@ class SilenceTest : public SyncFixture {
   Tracking tracking_{/*keys_max=*/4};
   Waits waits_;
   std::unique_ptr<Snapshot> snapshot_;
+  SharedServices shared_{/*threads=*/1, common::kClientsMax};
   std::unique_ptr<Services> services_;
   std::unique_ptr<Session> session_;
 };

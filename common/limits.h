@@ -68,6 +68,7 @@ inline constexpr std::size_t kChangedKeysMax = 65'536;  // named in one notice; 
 
 // --- agent: socket ----------------------------------------------------------------------------
 inline constexpr std::size_t kClientsMax = 10'000;
+inline constexpr std::size_t kLoopThreadsMax = 64;
 inline constexpr std::size_t kRespInlineBytesMax = 64 * kKiB;
 inline constexpr std::size_t kRespBulkBytesMax = kValueBytesMax + 64 * kKiB;
 inline constexpr std::size_t kRespArgumentsMax = 2 * kBatchEntriesMax + 1;

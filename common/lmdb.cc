@@ -180,6 +180,12 @@ std::size_t Env::used_bytes() const {
   return (info.me_last_pgno + 1) * stat.ms_psize;
 }
 
+std::size_t Env::last_commit() const {
+  MDB_envinfo info;
+  mdb_env_info(env_, &info);
+  return info.me_last_txnid;
+}
+
 StatusOr<std::optional<std::string_view>> Txn::Get(Dbi dbi, std::string_view key) const {
   MDB_val k = ToVal(key);
   MDB_val v;

@@ -71,6 +71,7 @@ class Env {
   Status Sync();                      // flushes to disk
   std::size_t map_bytes() const;      // the bound
   std::size_t used_bytes() const;     // pages in use × page size, from the last commit
+  std::size_t last_commit() const;    // its Txn::id(); not older than what any reader has seen
   MDB_env* raw() const { return env_; }
 
  private:

@@ -1,7 +1,8 @@
 // Mutex, MutexLock, CondVar: std::mutex with clang's thread-safety annotations.
 //
 // absl::Mutex is not used: Debian's build of it is not instrumented and confuses TSan.
-// Only Mailbox and stream write slots may lock; never call out while holding one.
+// Only Mailbox, stream write slots and small tables that threads share may lock; never call out
+// while holding one.
 #pragma once
 
 #include <chrono>

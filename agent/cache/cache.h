@@ -218,6 +218,9 @@ class Reader {
  public:
   common::Status Refresh();  // takes the newest snapshot; cheap
   void Release();            // lets go of it; nothing may be read until Refresh
+  // Whether no commit has followed the snapshot; false also now and then when none has. True: no
+  // other reader has seen a newer one yet. REQUIRES: a snapshot is taken.
+  bool IsNewest() const;
 
   // Counts as a use of the key in a copy by name. DATA_LOSS: the entry does not match its checksum;
   // it is reported to the sync thread and must not be served.

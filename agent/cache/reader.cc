@@ -226,6 +226,12 @@ void Reader::Release() {
   if (std::exchange(impl_->active, false)) impl_->txn->Reset();
 }
 
+bool Reader::IsNewest() const {
+  CHECK(impl_->active);
+  return impl_->turn == impl_->current.turn() &&
+         impl_->txn->id() == impl_->environment->env.last_commit();
+}
+
 Coverage Reader::CoverageOf(std::string_view dataset, std::string_view key) const {
   const Impl::Copy* copy = impl_->Find(dataset, key);
   const Coverage coverage = impl_->CoverageOf(copy);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -81,6 +83,39 @@ std::string DescribeClient(Session& session) {
       session.patterns().size(), queued, session.kept_bytes(), session.output().size(),
       LowerCase(client.last_command), static_cast<int>(client.resp), client.library_name,
       client.library_version);
+}
+
+// What CLIENT LIST asks for.
+struct ClientFilter {
+  bool none = false;  // of a type of which there are none
+  std::optional<bool> pubsub = {};
+  std::vector<std::uint64_t> ids = {};  // empty: all
+
+  bool Takes(Session& session) const {
+    const std::uint64_t id = session.client().id;
+    if (!ids.empty() && std::find(ids.begin(), ids.end(), id) == ids.end()) return false;
+    return !none && (!pubsub || *pubsub == (session.subscriptions() > 0));
+  }
+};
+
+std::optional<std::string> ParseFilter(Args args, ClientFilter& filter) {
+  if (args.size() == 2) return std::nullopt;
+  if (args.size() == 4 && EqualsIgnoringCase(args[2], "TYPE")) {
+    filter.pubsub = EqualsIgnoringCase(args[3], "pubsub");
+    if (*filter.pubsub || EqualsIgnoringCase(args[3], "normal")) return std::nullopt;
+    filter.none = true;
+    if (EqualsIgnoringCase(args[3], "master") || EqualsIgnoringCase(args[3], "replica")) {
+      return std::nullopt;
+    }
+    return fmt::format("ERR Unknown client type '{}'", args[3]);
+  }
+  if (args.size() < 4 || !EqualsIgnoringCase(args[2], "ID")) return std::string(kSyntaxError);
+  for (const std::string_view text : args.subspan(3)) {
+    const auto id = ParseInteger(text);
+    if (!id || *id < 1) return "ERR Invalid client ID";
+    filter.ids.push_back(static_cast<std::uint64_t>(*id));
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -179,33 +214,15 @@ void ClientInfo(Session& session, Args) {
 }
 
 void ClientList(Session& session, Args args) {
-  bool type_fits = true;
-  std::vector<std::int64_t> ids;
-  if (args.size() == 4 && EqualsIgnoringCase(args[2], "TYPE")) {
-    const bool pubsub = EqualsIgnoringCase(args[3], "pubsub");
-    if (!pubsub && !EqualsIgnoringCase(args[3], "normal") &&
-        !EqualsIgnoringCase(args[3], "master") && !EqualsIgnoringCase(args[3], "replica")) {
-      return session.reply().Error(fmt::format("ERR Unknown client type '{}'", args[3]));
+  ClientFilter filter;
+  if (const auto error = ParseFilter(args, filter)) return session.reply().Error(*error);
+  session.ListClients([filter](const Services& services) {
+    ClientLines lines;
+    for (const auto& [id, other] : services.sessions) {
+      if (filter.Takes(*other)) lines.emplace(id, DescribeClient(*other) + "\n");
     }
-    type_fits = pubsub || EqualsIgnoringCase(args[3], "normal");
-  } else if (args.size() > 3 && EqualsIgnoringCase(args[2], "ID")) {
-    for (const std::string_view text : args.subspan(3)) {
-      const auto id = ParseInteger(text);
-      if (!id || *id < 1) return session.reply().Error("ERR Invalid client ID");
-      ids.push_back(*id);
-    }
-  } else if (args.size() != 2) {
-    return session.reply().Error(kSyntaxError);
-  }
-  const bool by_type = args.size() == 4 && ids.empty();
-  std::string out;
-  for (const auto& [id, other] : session.services().sessions) {
-    if (!ids.empty() && std::find(ids.begin(), ids.end(), id) == ids.end()) continue;
-    const bool pubsub = other->subscriptions() > 0;
-    if (by_type && (!type_fits || pubsub != EqualsIgnoringCase(args[3], "pubsub"))) continue;
-    out += DescribeClient(*other) + "\n";
-  }
-  session.reply().Verbatim(out);
+    return lines;
+  });
 }
 
 void ClientNoEvict(Session& session, Args args) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -79,7 +80,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 14> kSetting
     {"appendonly", "no"},
     {"bind", ""},
     {"databases", "1"},
-    {"io-threads", "1"},
+    {"io-threads", "{threads}"},
     {"lfu-decay-time", "1"},
     {"maxclients", "{clients_max}"},
     {"maxmemory", "0"},
@@ -95,6 +96,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 14> kSetting
 std::string SettingValue(const Services& services, std::string_view value) {
   if (value == "{clients_max}") return fmt::format("{}", services.identity.clients_max);
   if (value == "{bulk_max}") return fmt::format("{}", common::kRespBulkBytesMax);
+  if (value == "{threads}") return fmt::format("{}", services.identity.threads);
   if (value == "{socket}") return services.identity.socket;
   return std::string(value);
 }
@@ -121,12 +123,10 @@ std::string ServerSection(const Services& services) {
 }
 
 std::string ClientsSection(const Services& services) {
-  const auto subscribed =
-      std::count_if(services.sessions.begin(), services.sessions.end(),
-                    [](const auto& session) { return session.second->subscriptions() > 0; });
   return fmt::format(
       "connected_clients:{}\r\nmaxclients:{}\r\nblocked_clients:0\r\npubsub_clients:{}\r\n",
-      services.sessions.size(), services.identity.clients_max, subscribed);
+      services.shared.TotalStats()->clients_now.Get(), services.identity.clients_max,
+      services.shared.subscribers());
 }
 
 std::string MemorySection(const Services& services) {
@@ -138,7 +138,8 @@ std::string MemorySection(const Services& services) {
 }
 
 std::string StatsSection(const Services& services) {
-  const ServerStats& stats = services.stats;
+  const std::unique_ptr<ServerStats> total = services.shared.TotalStats();
+  const ServerStats& stats = *total;
   std::array<std::uint64_t, kReadResultNames.size()> reads{};
   for (const CommandStats& command : stats.commands) {
     for (std::size_t i = 0; i < reads.size(); ++i) reads[i] += command.reads[i].Get();

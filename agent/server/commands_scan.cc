@@ -80,7 +80,7 @@ std::optional<std::string_view> ParseOptions(Session& session, Args args, ScanOp
   const auto cursor = ParseInteger<std::uint64_t>(args[1]);
   if (!cursor) return "ERR invalid cursor";
   if (*cursor != 0) {
-    const auto position = session.services().cursors.Find(*cursor);
+    const auto position = session.services().shared.cursors.Find(*cursor);
     if (!position) return "ERR invalid cursor: not known, or forgotten; begin again with 0";
     options.from = *position;
   }
@@ -216,7 +216,8 @@ void Scan(Session& session, Args args) {
   if (options.strings) {
     if (const auto error = walk.Run()) return reply.Error(*error);
   }
-  const std::uint64_t cursor = walk.next() ? session.services().cursors.IdFor(*walk.next()) : 0;
+  const std::uint64_t cursor =
+      walk.next() ? session.services().shared.cursors.IdFor(*walk.next()) : 0;
   reply.Array(2);
   reply.Bulk(fmt::format("{}", cursor));
   ReplyBulks(reply, walk.keys());

@@ -50,7 +50,9 @@ class ModeReader {
     }
     const auto id = ParseInteger<std::uint64_t>(text);
     if (!id) return std::string(kNotAnIntegerError);
-    if (!session_.services().sessions.contains(*id)) return std::string(kNoSuchClient);
+    const Services& services = session_.services();
+    const bool known = services.sessions.contains(*id) || services.shared.clients.LoopOf(*id);
+    if (!known) return std::string(kNoSuchClient);
     mode_.redirect = *id;
     return std::nullopt;
   }

@@ -20,6 +20,7 @@ Connection::Connection(std::uint64_t id, uv::Loop& loop, std::span<char> scratch
 
 void Connection::OnRead(std::string_view bytes) {
   services_.stats.bytes_in.Add(bytes.size());
+  services_.snapshot.OnInput();
   session_.Receive(bytes);
   Flush();
 }

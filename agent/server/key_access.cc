@@ -82,8 +82,9 @@ KeyRead LookUp(Session& session, const Reader& reader, const KeyRef& ref,
   }
   if (answer->coverage == Coverage::kNotHeld) {
     Services& services = session.services();
-    const bool committed = session.need().min_rev ||
-                           services.recent_writes.Has(ref.dataset, ref.key, services.clock.Now());
+    const bool committed =
+        session.need().min_rev ||
+        services.shared.recent_writes.Has(ref.dataset, ref.key, services.clock.Now());
     return Lacking(session, committed ? ReadQuestion::Kind::kStrong : ReadQuestion::Kind::kOnDemand,
                    ref);
   }

@@ -22,7 +22,12 @@ void KeyspaceNotices::Post(Notice notice) {
 }
 
 void KeyspaceNotices::OnChanged(std::vector<ChangedKey> keys) {
-  if (Wants() && !keys.empty()) Post(std::move(keys));
+  if (!Wants()) return;
+  OnChangedShared(std::make_shared<const std::vector<ChangedKey>>(std::move(keys)));
+}
+
+void KeyspaceNotices::OnChangedShared(const Keys& keys) {
+  if (Wants() && !keys->empty()) Post(keys);
 }
 
 void KeyspaceNotices::OnReplaced(const std::string& dataset) {
@@ -42,7 +47,7 @@ KeyspaceNotices::Delivery KeyspaceNotices::Deliver(const Exists& exists) {
           *dataset, [&](std::string_view key) { return exists(*dataset, key); });
       continue;
     }
-    for (const ChangedKey& changed : std::get<std::vector<ChangedKey>>(notice)) {
+    for (const ChangedKey& changed : *std::get<Keys>(notice)) {
       tracking_.OnChanged(changed.key, changed.version);
       delivery.messages += subscriptions_.Publish(changed.deleted ? "del" : "set", changed.key);
     }

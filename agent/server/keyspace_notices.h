@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -32,6 +33,9 @@ class KeyspaceNotices final : public ChangeListener {
   void OnChanged(std::vector<ChangedKey> keys) override;
   void OnReplaced(const std::string& dataset) override;
   void OnApplied() override;
+  // As OnChanged, for keys that several loops are told of.
+  using Keys = std::shared_ptr<const std::vector<ChangedKey>>;
+  void OnChangedShared(const Keys& keys);
 
   // --- loop
   struct Delivery {
@@ -43,7 +47,7 @@ class KeyspaceNotices final : public ChangeListener {
   Delivery Deliver(const Exists& exists);
 
  private:
-  using Notice = std::variant<std::vector<ChangedKey>, std::string>;  // keys, or a dataset replaced
+  using Notice = std::variant<Keys, std::string>;  // keys, or a dataset replaced
   void Post(Notice notice);
 
   Subscriptions& subscriptions_;

@@ -43,7 +43,7 @@ std::vector<std::string> Feed(RespParser& parser, const std::vector<std::string>
   return out;
 }
 
-struct Case {
+struct ParserCase {
   const char* what;
   std::string bytes;
   std::vector<std::string> want;
@@ -60,7 +60,7 @@ std::string Repeat(const std::string& text, int times) {
 }
 
 // Limits are those of SmallLimits.
-std::vector<Case> Accepted() {
+std::vector<ParserCase> Accepted() {
   return {
       {"nothing", "", {}},
       {"one command", "*2\r\n$3\r\nGET\r\n$1\r\na\r\n", {"|GET|a"}},
@@ -95,7 +95,7 @@ std::vector<Case> Accepted() {
   };
 }
 
-std::vector<Case> Rejected() {
+std::vector<ParserCase> Rejected() {
   const std::string sp = "ERR Protocol error: ";
   return {
       {"incomplete count", "*12", {"waiting"}},
@@ -142,14 +142,14 @@ std::vector<Case> Rejected() {
   };
 }
 
-std::vector<Case> Cases() {
-  std::vector<Case> all = Accepted();
-  for (const Case& rejected : Rejected()) all.push_back(rejected);
+std::vector<ParserCase> Cases() {
+  std::vector<ParserCase> all = Accepted();
+  for (const ParserCase& rejected : Rejected()) all.push_back(rejected);
   return all;
 }
 
 TEST(RespParserTest, WholeInput) {
-  for (const Case& c : Cases()) {
+  for (const ParserCase& c : Cases()) {
     SCOPED_TRACE(c.what);
     RespParser parser(SmallLimits());
     EXPECT_EQ(Feed(parser, {c.bytes}), c.want);
@@ -157,7 +157,7 @@ TEST(RespParserTest, WholeInput) {
 }
 
 TEST(RespParserTest, InputCutInTwoAtEveryByte) {
-  for (const Case& c : Cases()) {
+  for (const ParserCase& c : Cases()) {
     SCOPED_TRACE(c.what);
     for (std::size_t cut = 0; cut <= c.bytes.size(); ++cut) {
       RespParser parser(SmallLimits());
@@ -167,7 +167,7 @@ TEST(RespParserTest, InputCutInTwoAtEveryByte) {
 }
 
 TEST(RespParserTest, InputByteByByte) {
-  for (const Case& c : Cases()) {
+  for (const ParserCase& c : Cases()) {
     SCOPED_TRACE(c.what);
     std::vector<std::string> bytes;
     for (const char byte : c.bytes) bytes.emplace_back(1, byte);

@@ -21,6 +21,7 @@ std::uint64_t ScanCursors::Hash(const ScanPosition& position) const {
 
 std::uint64_t ScanCursors::IdFor(const ScanPosition& position) {
   std::uint64_t id = Hash(position);
+  common::MutexLock lock(mutex_);
   for (;; ++id) {
     id &= kIdMask;
     if (id == 0) continue;
@@ -40,6 +41,7 @@ std::uint64_t ScanCursors::IdFor(const ScanPosition& position) {
 }
 
 std::optional<ScanPosition> ScanCursors::Find(std::uint64_t id) {
+  common::MutexLock lock(mutex_);
   const auto found = by_id_.find(id);
   if (found == by_id_.end()) return std::nullopt;
   Touch(found->second);

@@ -48,6 +48,7 @@ class LatencyHistogram {
     counts_[bucket].Add(count);
     sum_nanoseconds_.Add(static_cast<std::uint64_t>(time.count()));
   }
+  void AddUp(const LatencyHistogram& other);
   std::uint64_t count(std::size_t bucket) const { return counts_[bucket].Get(); }
   double sum_seconds() const { return static_cast<double>(sum_nanoseconds_.Get()) * 1e-9; }
 
@@ -70,8 +71,8 @@ struct ServerStats {
   Counter commands_total;
   Counter unknown_commands;
   Counter protocol_errors;
-  Counter clients_total;  // connections ever accepted
-  Counter clients_now;
+  Counter clients_total;    // connections ever accepted
+  Counter clients_now;      // sessions
   Counter clients_refused;  // beyond the limit
   Counter clients_over_output_limit;
   Counter bytes_in;
@@ -81,5 +82,8 @@ struct ServerStats {
   Counter notices;       // change messages sent
   Counter notices_lost;  // times that subscribers were closed because notices had to be dropped
 };
+
+// Adds what one loop has counted to a sum over several. REQUIRES: `sum` is the caller's own.
+void AddUp(const ServerStats& counted, ServerStats& sum);
 
 }  // namespace agent

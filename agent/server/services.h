@@ -1,6 +1,7 @@
 // Services: what the commands of one loop work with.
 //
-// Thread: the loop.  Lifetime: everything named outlives the sessions.
+// Thread: the loop; what is shared with other loops says so.  Lifetime: everything named outlives
+// the sessions.
 #pragma once
 
 #include <chrono>
@@ -20,9 +21,8 @@
 #include "agent/server/command_table.h"
 #include "agent/server/consistency.h"
 #include "agent/server/read_port.h"
-#include "agent/server/recent_writes.h"
-#include "agent/server/scan_cursors.h"
 #include "agent/server/server_stats.h"
+#include "agent/server/shared_services.h"
 #include "agent/server/subscriptions.h"
 #include "agent/server/tracking.h"
 #include "agent/server/waits.h"
@@ -35,11 +35,13 @@ namespace agent {
 class Session;
 
 // The loop's read transaction and the status that belongs to it: taken when a turn first reads, let
-// go at the end of the turn, so all that one turn reads is one snapshot.
+// go at the end of the turn, so all that one turn reads is one snapshot; with several loops it is
+// one for each client's input.
 class Snapshot {
  public:
-  Snapshot(std::unique_ptr<Reader> reader, const StatusBoard& board)
-      : reader_(std::move(reader)), board_(board), known_(board.Get()) {}
+  // `alone`: no other loop reads the same cache.
+  Snapshot(std::unique_ptr<Reader> reader, const StatusBoard& board, bool alone = true)
+      : reader_(std::move(reader)), board_(board), alone_(alone), known_(board.Get()) {}
 
   common::StatusOr<const Reader*> Take() {
     if (taken_) return reader_.get();
@@ -51,6 +53,11 @@ class Snapshot {
     } while (board_.version() != version_);
     taken_ = true;
     return reader_.get();
+  }
+  // Input has come from a client. What it has seen on another loop before (a reply, a notice, the
+  // +OK to a write) this one shows as well: the turn goes on with a newer snapshot if there is one.
+  void OnInput() {
+    if (taken_ && !alone_ && !reader_->IsNewest()) Release();
   }
   // As of the last Take.
   const AgentStatus& status() const { return *known_; }
@@ -92,6 +99,7 @@ class Snapshot {
 
   std::unique_ptr<Reader> reader_;
   const StatusBoard& board_;
+  const bool alone_;
   std::shared_ptr<const AgentStatus> known_;
   std::uint64_t version_ = 0;
   std::int64_t now_ms_ = 0;  // 0: nobody has asked yet
@@ -105,6 +113,7 @@ struct ServerIdentity {
   std::string socket = {};        // path
   std::string run_id = {};        // 40 hex digits, new for each process
   std::size_t clients_max = common::kClientsMax;
+  std::size_t threads = 1;  // loops
   common::MonotonicTime started = {};
 };
 
@@ -128,11 +137,11 @@ struct Services {
   // Session::OnAnswer(ticket) of session `id`. The question's own `done` is not used.
   std::function<void(std::uint64_t id, std::uint64_t ticket, ReadQuestion)> ask;
   std::function<std::size_t()> cache_bytes;
+  SharedServices& shared;
+  std::size_t loop = 0;                               // which of shared.loops this is
   std::chrono::milliseconds write_visible_max{3000};  // see Session::OnOutcome
   CommandTable commands = {};
   CommandBatch batch = {};  // of the session that handles its input
-  RecentWrites recent_writes = {};
-  ScanCursors cursors = ScanCursors(common::kScanCursorsMax);
   ServerStats stats = {};
   std::mt19937_64 random{std::random_device()()};   // for RANDOMKEY
   std::map<std::uint64_t, Session*> sessions = {};  // by client id

@@ -23,12 +23,14 @@ Session::Session(std::uint64_t id, Services& services) : services_(services) {
   client_.id = id;
   client_.since = client_.last_used = services_.clock.Now();
   services_.sessions.emplace(id, this);
+  services_.stats.clients_now.Add();
 }
 
 Session::~Session() {
   UnsubscribeAll();
   services_.tracking.Remove(*this);
   services_.sessions.erase(client_.id);
+  services_.stats.clients_now.Subtract();
 }
 
 // --- input ------------------------------------------------------------------------------------

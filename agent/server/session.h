@@ -105,6 +105,15 @@ struct PendingWrite {
   WriteOutcome outcome = {};
 };
 
+using ClientLines = std::map<std::uint64_t, std::string>;  // of CLIENT LIST, by client id
+using ListLoop = std::function<ClientLines(const Services&)>;
+
+// A CLIENT LIST of which some loops have not answered.
+struct Listing {
+  ClientLines lines = {};
+  std::size_t waiting = 0;  // loops
+};
+
 struct Transaction {
   std::vector<QueuedCommand> commands;
   std::vector<SocketWrite> writes;
@@ -180,6 +189,9 @@ class Session final : public Subscriber, public TrackingClient {
     if (!watches_.keys.empty()) CompareToWatched(client_key, version);
   }
   void Execute();  // EXEC
+  // Replies with what `list` finds on all loops; other loops call it on their threads.
+  void ListClients(const ListLoop& list);
+  void OnClients(std::uint64_t ticket, ClientLines lines);  // of one other loop
   void Quit() { quit_ = true; }
   void Abandon();  // closes it: notices were lost
   void Reset();
@@ -199,6 +211,9 @@ class Session final : public Subscriber, public TrackingClient {
 
   // Takes back all that the client keeps if a copy is no longer fresh enough to be read.
   void CheckKept();
+
+  // Tells this client that a key (absent: everything) is invalid; it may be another's REDIRECT.
+  void TakeInvalid(std::optional<std::string_view> key);
 
   // --- TrackingClient
   void OnKeyInvalid(std::string_view key, const common::Version& version) override;
@@ -238,7 +253,6 @@ class Session final : public Subscriber, public TrackingClient {
   std::size_t CopiesNotFresh() const;
   bool IsOwnWrite(std::string_view key, const common::Version& version);
   void SendInvalid(std::optional<std::string_view> key);  // absent: all keys
-  void TakeInvalid(std::optional<std::string_view> key);
   using ComposeWrite = std::function<void(const WriteOutcome& outcome, std::string& out)>;
   void Submit(WriteBatch batch, ComposeWrite compose);
   void CompareToWatched(std::string_view client_key,
@@ -264,6 +278,7 @@ class Session final : public Subscriber, public TrackingClient {
   const RemoteReads* got_ = nullptr;              // of the command that runs again
   std::map<std::uint64_t, Suspended> suspended_;  // by ticket
   std::map<std::uint64_t, PendingWrite> writes_;  // by ticket
+  std::map<std::uint64_t, Listing> listings_;     // by ticket
   std::optional<Transaction> transaction_;
   Watches watches_;
   std::optional<common::Version> last_write_;

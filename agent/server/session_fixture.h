@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +24,30 @@ class ManualClock final : public common::Clock {
   std::int64_t UnixMillis() const override { return unix_ms; }
   common::MonotonicTime now{std::chrono::hours(1)};
   std::int64_t unix_ms = 1'700'000'000'000;
+};
+
+// A loop beside the sessions that are tested by hand: remembers what they ask of it.
+class FakeLoop final : public LoopPort {
+ public:
+  [[nodiscard]] bool Adopt(std::uint64_t, uv::Connected) override { return false; }
+  [[nodiscard]] bool Ask(std::function<void(Services&)> question) override {
+    if (ended) return false;
+    questions.push_back(std::move(question));
+    return true;
+  }
+  void Invalidate(std::uint64_t client, std::optional<std::string_view> key) override {
+    invalidated.emplace_back(client, key.value_or("everything"));
+  }
+  const ServerStats& stats() const override { return services == nullptr ? none : services->stats; }
+  std::size_t subscribers() const override {
+    return services == nullptr ? 0 : services->subscriptions.subscribers();
+  }
+
+  Services* services = nullptr;  // whose loop this is; null: none
+  bool ended = false;
+  std::deque<std::function<void(Services&)>> questions;
+  std::vector<std::pair<std::uint64_t, std::string>> invalidated;
+  const ServerStats none;
 };
 
 class SessionFixture : public CacheFixture {
@@ -55,14 +81,17 @@ class SessionFixture : public CacheFixture {
                      .clock = clock_,
                      .submit =
                          [this](auto session, auto ticket, auto batch) {
-                           submitted_.push_back({session, ticket, std::move(batch.writes),
-                                                 std::move(batch.checks)});
+                           submitted_.push_back(
+                               {session, ticket, std::move(batch.writes), std::move(batch.checks)});
                          },
                      .ask =
                          [this](auto session, auto ticket, auto question) {
                            asked_.push_back({session, ticket, std::move(question)});
                          },
-                     .cache_bytes = {}});
+                     .cache_bytes = {},
+                     .shared = shared_});
+    loop_.services = services_.get();
+    shared_.loops = {&loop_};
     auto status = std::make_shared<AgentStatus>();
     status->wanted_known = true;
     board_.Put(status);
@@ -137,6 +166,8 @@ class SessionFixture : public CacheFixture {
   Subscriptions subscriptions_;
   Tracking tracking_{/*keys_max=*/4};
   Waits waits_;
+  SharedServices shared_{/*threads=*/2, common::kClientsMax};
+  FakeLoop loop_;  // of services_; tests may add others
   std::unique_ptr<Snapshot> snapshot_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<Session> session_;

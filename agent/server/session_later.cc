@@ -9,6 +9,16 @@ namespace agent {
 
 using common::StatusCode;
 
+namespace {
+
+std::string Join(const ClientLines& lines) {
+  std::string text;
+  for (const auto& [id, line] : lines) text += line;
+  return text;
+}
+
+}  // namespace
+
 // --- writes -----------------------------------------------------------------------------------
 
 void Session::Submit(WriteBatch batch, ComposeWrite compose) {
@@ -55,7 +65,7 @@ void Session::OnOutcome(std::uint64_t ticket, WriteOutcome outcome) {
   for (WaitTarget& target : write.visible_in) {
     target.token = write.outcome.version;
     if (!target.on_demand) continue;
-    services_.recent_writes.Note(target.dataset, target.key, services_.clock.Now());
+    services_.shared.recent_writes.Note(target.dataset, target.key, services_.clock.Now());
   }
   std::erase_if(write.visible_in,
                 [this](const WaitTarget& target) { return services_.snapshot.Reached(target); });
@@ -202,6 +212,44 @@ void Session::SettleRead(std::uint64_t ticket, std::string reply) {
   replies_.Settle(ticket, [reply = std::move(reply)](std::string& out) { out += reply; });
   Resume();
   Touch();
+}
+
+// --- other loops ------------------------------------------------------------------------------
+
+void Session::ListClients(const ListLoop& list) {
+  const std::vector<LoopPort*>& loops = services_.shared.loops;
+  ClientLines own = list(services_);
+  if (loops.size() == 1) return reply().Verbatim(Join(own));
+  if (target_ != nullptr) {
+    return reply().Error("ERR CLIENT LIST inside MULTI needs --threads 1: it asks other threads");
+  }
+  const std::uint64_t ticket = replies_.Add();
+  Listing& listing = listings_[ticket];
+  listing.lines = std::move(own);
+  listing.waiting = loops.size() - 1;
+  std::size_t ended = 0;  // their clients are gone
+  for (std::size_t loop = 0; loop < loops.size(); ++loop) {
+    if (loop == services_.loop) continue;
+    const bool asked = loops[loop]->Ask(
+        [list, home = loops[services_.loop], id = client_.id, ticket](Services& there) {
+          (void)home->Ask([lines = list(there), id, ticket](Services& here) {
+            const auto found = here.sessions.find(id);
+            if (found != here.sessions.end()) found->second->OnClients(ticket, lines);
+          });
+        });
+    if (!asked) ++ended;
+  }
+  for (; ended > 0; --ended) OnClients(ticket, {});
+}
+
+void Session::OnClients(std::uint64_t ticket, ClientLines lines) {
+  Listing& listing = listings_.at(ticket);
+  listing.lines.merge(std::move(lines));
+  if (--listing.waiting > 0) return;
+  std::string reply;
+  RespWriter(reply, client_.resp).Verbatim(Join(listing.lines));
+  listings_.erase(ticket);
+  SettleRead(ticket, std::move(reply));
 }
 
 }  // namespace agent

@@ -76,6 +76,10 @@ void Session::SendInvalid(std::optional<std::string_view> key) {
   if (tracking_.redirect == 0) return TakeInvalid(key);
   const auto found = services_.sessions.find(tracking_.redirect);
   if (found != services_.sessions.end()) return found->second->TakeInvalid(key);
+  const auto loop = services_.shared.clients.LoopOf(tracking_.redirect);
+  if (loop && *loop != services_.loop) {
+    return services_.shared.loops[*loop]->Invalidate(tracking_.redirect, key);
+  }
   if (std::exchange(redirect_broken_, true) || client_.resp != RespVersion::k3) return;
   RespWriter writer(pushes_, client_.resp);
   writer.Push(2);

@@ -15,24 +15,21 @@ namespace {
 
 constexpr std::size_t kScratchBytes = 64 * common::kKiB;
 constexpr std::size_t kOutcomesMax = common::kClientsMax * common::kPendingWritesPerClientMax;
-constexpr std::size_t kQuestionsMax = 1024;
+// Of each client one and its answers (CLIENT LIST), and those of the admin side.
+constexpr std::size_t kQuestionsMax = common::kClientsMax * common::kLoopThreadsMax + 1024;
+constexpr std::size_t kRedirectedKeysMax = 100'000;
 constexpr std::chrono::milliseconds kFreshnessWatch{100};
 constexpr std::size_t kFilledPerTurn = 256;  // about 50 µs
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
 
-std::string NewRunId() {
-  std::random_device random;
-  std::string id;
-  for (int i = 0; i < 5; ++i) id += fmt::format("{:08x}", random());
-  return id;
-}
-
-ServerIdentity IdentityOf(const ServerOptions& options, const common::Clock& clock) {
+ServerIdentity IdentityOf(const ServerOptions& options, std::size_t threads,
+                          const common::Clock& clock) {
   return {.service = options.service,
           .version = options.version,
           .socket = options.path,
-          .run_id = NewRunId(),
+          .run_id = options.run_id,
           .clients_max = options.clients_max,
+          .threads = threads,
           .started = clock.Now()};
 }
 
@@ -47,41 +44,49 @@ class IgnoreEvents final : public uv::PipeHandler {
 
 }  // namespace
 
-SocketServer::SocketServer(const ServerOptions& options, std::unique_ptr<Reader> reader,
-                           WritePort& writes, ReadPort& reads, const StatusBoard& status,
-                           const common::Clock& clock)
+std::string NewRunId() {
+  std::random_device random;
+  std::string id;
+  for (int i = 0; i < 5; ++i) id += fmt::format("{:08x}", random());
+  return id;
+}
+
+SocketServer::SocketServer(const ServerOptions& options, const ServerParts& parts, std::size_t loop,
+                           std::size_t threads, std::unique_ptr<Reader> reader)
     : options_(options),
       async_(loop_, [this] { OnWake(); }),
       turn_end_(loop_, [this] { EndTurn(); }),
-      drain_timer_(loop_,
-                   [this] {
-                     connections_.clear();
-                     StopIfIdle();
-                   }),
-      wait_timer_(loop_, [this] { OnWake(); }),
+      drain_timer_(loop_, [this] { EndDrain(); }),
+      // Not OnWake itself: the loop would sleep behind it before it comes to EndTurn.
+      wait_timer_(loop_, [waker = async_.waker()] { waker.Wake(); }),
       freshness_timer_(loop_, [this] { WatchFreshness(); }),
       fill_index_(loop_, [this] { return FillIndex(); }),
-      write_port_(writes),
-      read_port_(reads),
-      snapshot_(std::move(reader), status),
+      write_port_(parts.writes),
+      read_port_(parts.reads),
+      snapshot_(std::move(reader), parts.status, /*alone=*/threads == 1),
+      tracking_(common::kTrackedKeysMax / threads),
       notices_(subscriptions_, tracking_, waits_, [waker = async_.waker()] { waker.Wake(); }),
       outcomes_(
           std::make_shared<Outcomes>(kOutcomesMax, [waker = async_.waker()] { waker.Wake(); })),
       answers_(std::make_shared<Answers>(kOutcomesMax, [waker = async_.waker()] { waker.Wake(); })),
       questions_(kQuestionsMax, [waker = async_.waker()] { waker.Wake(); }),
-      services_{.identity = IdentityOf(options, clock),
+      handed_over_(common::kClientsMax, [waker = async_.waker()] { waker.Wake(); }),
+      redirected_(kRedirectedKeysMax, [waker = async_.waker()] { waker.Wake(); }),
+      services_{.identity = IdentityOf(options, threads, parts.clock),
                 .output = options.output,
                 .snapshot = snapshot_,
                 .subscriptions = subscriptions_,
                 .tracking = tracking_,
                 .waits = waits_,
-                .status = status,
-                .clock = clock,
+                .status = parts.status,
+                .clock = parts.clock,
                 .submit = [this](auto session, auto ticket,
                                  auto batch) { Submit(session, ticket, std::move(batch)); },
                 .ask = [this](auto session, auto ticket,
                               auto question) { Ask(session, ticket, std::move(question)); },
                 .cache_bytes = options.cache_bytes,
+                .shared = parts.shared,
+                .loop = loop,
                 .write_visible_max = options.write_visible_max},
       scratch_(kScratchBytes) {}
 
@@ -107,8 +112,16 @@ void SocketServer::Stop() {
   async_.waker().Wake();
 }
 
+bool SocketServer::Adopt(std::uint64_t client, uv::Connected connection) {
+  return handed_over_.Post({client, std::move(connection)});
+}
+
 bool SocketServer::Ask(std::function<void(Services&)> question) {
   return questions_.Post(std::move(question));
+}
+
+void SocketServer::Invalidate(std::uint64_t client, std::optional<std::string_view> key) {
+  redirected_.Add(client, key);
 }
 
 void SocketServer::Submit(std::uint64_t session, std::uint64_t ticket, WriteBatch batch) {
@@ -130,15 +143,41 @@ void SocketServer::Ask(std::uint64_t session, std::uint64_t ticket, ReadQuestion
 // --- connections ------------------------------------------------------------------------------
 
 void SocketServer::OnConnection() {
-  if (connections_.size() >= options_.clients_max) return Refuse();
-  const std::uint64_t id = next_id_++;
-  auto connection = std::make_unique<Connection>(id, loop_, scratch_, services_,
-                                                 static_cast<ConnectionOwner&>(*this));
-  if (!listener_->Accept(connection->pipe())) return;
+  const auto seat = services_.shared.clients.Admit();
+  if (!seat) return Refuse();
+  if (seat->loop != services_.loop) return HandOver(*seat);
+  auto connection = MakeConnection(seat->client);
+  if (listener_->Accept(connection->pipe())) return Serve(seat->client, std::move(connection));
+  services_.shared.clients.Remove(seat->client);
+}
+
+void SocketServer::HandOver(const ClientDirectory::Seat& seat) {
+  uv::Connected connection = listener_->AcceptForOther();
+  LoopPort& loop = *services_.shared.loops[seat.loop];
+  if (connection.valid() && loop.Adopt(seat.client, std::move(connection))) return;
+  services_.shared.clients.Remove(seat.client);
+}
+
+void SocketServer::AdoptClients() {
+  for (HandedOver& handed : handed_over_.TakeAll()) {
+    auto connection = draining_ ? nullptr : MakeConnection(handed.client);
+    if (connection != nullptr && connection->pipe().Open(std::move(handed.connection))) {
+      Serve(handed.client, std::move(connection));
+    } else {
+      services_.shared.clients.Remove(handed.client);
+    }
+  }
+}
+
+std::unique_ptr<Connection> SocketServer::MakeConnection(std::uint64_t client) {
+  return std::make_unique<Connection>(client, loop_, scratch_, services_,
+                                      static_cast<ConnectionOwner&>(*this));
+}
+
+void SocketServer::Serve(std::uint64_t client, std::unique_ptr<Connection> connection) {
   services_.stats.clients_total.Add();
-  services_.stats.clients_now.Add();
   Connection& made = *connection;
-  connections_.emplace(id, std::move(connection));
+  connections_.emplace(client, std::move(connection));
   made.Flush();
 }
 
@@ -152,7 +191,7 @@ void SocketServer::Refuse() {
 
 void SocketServer::Close(std::uint64_t id) {
   if (connections_.erase(id) == 0) return;
-  services_.stats.clients_now.Subtract();
+  services_.shared.clients.Remove(id);
   if (draining_) StopIfIdle();
 }
 
@@ -166,6 +205,7 @@ void SocketServer::ResumeSoon(std::uint64_t id) {
 void SocketServer::OnWake() {
   // What arrives now happened after the snapshot was taken; its reader must see it.
   snapshot_.Release();
+  if (services_.shared.loops.size() > 1) HearOthers();
   DeliverNotices();
   SettleOutcomes();
   SettleAnswers();
@@ -177,7 +217,13 @@ void SocketServer::OnWake() {
 }
 
 // Entries are taken in between the events of clients, some in each turn.
-bool SocketServer::FillIndex() { return snapshot_.FillIndex(kFilledPerTurn); }
+// After the last ones the loop may sleep at once, and a snapshot that is held keeps LMDB from using
+// old pages again: the file would grow with each commit.
+bool SocketServer::FillIndex() {
+  const bool more = snapshot_.FillIndex(kFilledPerTurn);
+  if (!more) snapshot_.Release();
+  return more;
+}
 
 void SocketServer::EndTurn() {
   snapshot_.Release();
@@ -202,6 +248,19 @@ void SocketServer::SettleAnswers() {
     const auto found = services_.sessions.find(told.session);
     if (found == services_.sessions.end()) continue;
     found->second->OnAnswer(told.ticket, told.dataset, std::move(told.answer));
+  }
+}
+
+void SocketServer::HearOthers() {
+  AdoptClients();
+  for (const auto& [client, keys] : redirected_.TakeAll()) {
+    const auto found = services_.sessions.find(client);
+    if (found == services_.sessions.end()) continue;
+    if (!keys) {
+      found->second->TakeInvalid(std::nullopt);
+    } else {
+      for (const std::string& key : *keys) found->second->TakeInvalid(key);
+    }
   }
 }
 
@@ -280,9 +339,18 @@ void SocketServer::BeginDrain() {
   StopIfIdle();
 }
 
+void SocketServer::EndDrain() {
+  for (const auto& [id, connection] : connections_) services_.shared.clients.Remove(id);
+  connections_.clear();
+  StopIfIdle();
+}
+
 void SocketServer::StopIfIdle() {
   if (!connections_.empty()) return;
+  handed_over_.Close();
+  AdoptClients();  // closes them
   questions_.Close();
+  for (const auto& question : questions_.TakeAll()) question(services_);  // whoever asked waits
   loop_.Stop();
 }
 

@@ -7,15 +7,18 @@
 namespace agent {
 
 bool Subscriptions::AddTo(Map& map, const std::string& name, Subscriber& subscriber) {
-  any_.store(true, std::memory_order_release);
-  return map[name].insert(&subscriber).second;
+  if (!map[name].insert(&subscriber).second) return false;
+  ++names_[&subscriber];
+  count_.store(names_.size(), std::memory_order_release);
+  return true;
 }
 
 bool Subscriptions::RemoveFrom(Map& map, const std::string& name, Subscriber& subscriber) {
   const auto found = map.find(name);
   if (found == map.end() || found->second.erase(&subscriber) == 0) return false;
   if (found->second.empty()) map.erase(found);
-  any_.store(!channels_.empty() || !patterns_.empty(), std::memory_order_release);
+  if (--names_.at(&subscriber) == 0) names_.erase(&subscriber);
+  count_.store(names_.size(), std::memory_order_release);
   return true;
 }
 

@@ -1,10 +1,10 @@
 // Subscriptions: which clients listen to which change notices.
 //
-// Thread: the loop, but for any().  Lifetime: a subscriber removes itself before it goes.
-// Channels are those of Redis' keyspace notifications: "__keyspace@0__:<dataset>/<key>" with the
-// event as message, and "__keyevent@0__:<event>" with the key as message. Events: set, del, and
-// "replaced" with the key "<dataset>/" when a whole copy was replaced and any of its keys may
-// differ.
+// Thread: the loop, but for any() and subscribers().  Lifetime: a subscriber removes itself before
+// it goes. Channels are those of Redis' keyspace notifications: "__keyspace@0__:<dataset>/<key>"
+// with the event as message, and "__keyevent@0__:<event>" with the key as message. Events: set,
+// del, and "replaced" with the key "<dataset>/" when a whole copy was replaced and any of its keys
+// may differ.
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 namespace agent {
 
@@ -39,7 +40,9 @@ class Subscriptions {
   bool AddPattern(const std::string& pattern, Subscriber& subscriber);
   bool RemovePattern(const std::string& pattern, Subscriber& subscriber);
   // From any thread; true before the first subscription is confirmed.
-  bool any() const { return any_.load(std::memory_order_acquire); }
+  bool any() const { return subscribers() > 0; }
+  // How many clients listen to something; from any thread.
+  std::size_t subscribers() const { return count_.load(std::memory_order_acquire); }
 
   // Tells everyone concerned; returns how many messages that made.
   std::size_t Publish(std::string_view event, std::string_view key);
@@ -58,7 +61,8 @@ class Subscriptions {
 
   Map channels_;
   Map patterns_;
-  std::atomic<bool> any_{false};
+  std::unordered_map<Subscriber*, std::size_t> names_;  // how many each listens to
+  std::atomic<std::size_t> count_{0};                   // of names_
 };
 
 }  // namespace agent

@@ -1,6 +1,8 @@
 #include "agent/server/uv.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -174,6 +176,13 @@ Pipe::~Pipe() {
   CloseAndFree(handle_, &handle_->pipe);
 }
 
+bool Pipe::Open(Connected connection) {
+  const int fd = connection.Take();
+  if (uv_pipe_open(&handle_->pipe, fd) == 0) return true;
+  close(fd);
+  return false;
+}
+
 void Pipe::StartReading() {
   uv_read_start(Stream(handle_->pipe), &Handle::Allocate, &Handle::Read);
 }
@@ -233,6 +242,20 @@ Listener::~Listener() { CloseAndFree(handle_, &handle_->pipe); }
 
 bool Listener::Accept(Pipe& pipe) {
   return uv_accept(Stream(handle_->pipe), Stream(pipe.handle_->pipe)) == 0;
+}
+
+// libuv accepts into a pipe of the listener's loop only, and does not give up its descriptor: the
+// other loop gets a duplicate.
+Connected Listener::AcceptForOther() {
+  auto* taken = new uv_pipe_t();
+  CHECK(uv_pipe_init(handle_->pipe.loop, taken, 0) == 0);
+  int fd = -1;
+  const bool accepted = uv_accept(Stream(handle_->pipe), Stream(*taken)) == 0 &&
+                        uv_fileno(reinterpret_cast<uv_handle_t*>(taken), &fd) == 0;
+  Connected connection(accepted ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1);
+  uv_close(reinterpret_cast<uv_handle_t*>(taken),
+           [](uv_handle_t* closed) { delete reinterpret_cast<uv_pipe_t*>(closed); });
+  return connection;
 }
 
 }  // namespace agent::uv

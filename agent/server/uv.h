@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "agent/server/connected.h"
 #include "common/mutex.h"
 #include "common/status.h"
 
@@ -129,6 +130,8 @@ class Pipe {
   Pipe(const Pipe&) = delete;
   Pipe& operator=(const Pipe&) = delete;
 
+  // Instead of Listener::Accept; false if it cannot be used.
+  [[nodiscard]] bool Open(Connected connection);
   void StartReading();
   void StopReading();
   // Writes what the kernel takes now: the number of bytes, 0 if it is full, or -1 if the peer is
@@ -156,6 +159,8 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
   // Takes the waiting connection into `pipe`; false if it is gone already.
   [[nodiscard]] bool Accept(Pipe& pipe);
+  // Takes it for a Pipe of another loop; not valid if it is gone, or there are too many open files.
+  Connected AcceptForOther();
 
  private:
   struct Handle;

@@ -2,7 +2,7 @@
 """Side by side with the peers, in one run: ratios, not absolute times.
 
   bench.py [ROW …] [--entries 1000000] [--pairs 5] [--bin build/release/bin] [--json FILE]
-           [--markdown docs/benchmarks.md] [--charts docs/charts] [--tiny]
+           [--markdown docs/benchmarks.md] [--charts docs/charts] [--agent-threads 1] [--tiny]
 
 Rows: r1 … r5 (reads), b1 (bootstrap), p1 (propagation), f1 f2 (fan-out), m1 (memory),
 s1 (restart), c1 (resume), w1 (durable writes), d1 (on demand), h1 (reconnect storm), h2 (paused
@@ -48,6 +48,7 @@ def arguments():
     parser.add_argument("--requests", type=int, default=300_000, help="of redis-benchmark")
     parser.add_argument("--checks", type=int, default=100_000, help="replies compared first")
     parser.add_argument("--large", type=int, default=4, help="entries of 256 KiB beside the others")
+    parser.add_argument("--agent-threads", type=int, default=1, help="--threads of our agents")
     parser.add_argument("--bin", default="build/release/bin")
     parser.add_argument("--dir", help="where all data lies; one file system for both sides")
     parser.add_argument("--json", help="write the figures there")
@@ -103,6 +104,8 @@ def main():
     args = arguments()
     check_peers()
     about = machine()
+    if args.agent_threads != 1:
+        about += f"; agents with --threads {args.agent_threads}"
     print(about, flush=True)
     sides = Sides(args)
     found = []

@@ -205,7 +205,7 @@ class Sides:
         process = self.spawn(name, [
             self.bin / "tributary-agent", "--service", service, "--control-plane", address,
             "--insecure", "--socket", path, "--data-dir", data, "--admin", f"127.0.0.1:{admin}",
-            "--subscribe", subscribe, *extra])
+            "--subscribe", subscribe, "--threads", self.args.agent_threads, *extra])
         return process, path, data, admin
 
     def wait_value(self, path, key, process=None):

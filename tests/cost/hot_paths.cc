@@ -112,7 +112,8 @@ class Client {
                   .clock = clock_,
                   .submit = [](auto, auto, auto) {},
                   .ask = [](auto, auto, auto) {},
-                  .cache_bytes = {}},
+                  .cache_bytes = {},
+                  .shared = shared_},
         session_(1, services_) {}
 
   // In pipelines of 64, as one turn of the loop each.
@@ -139,6 +140,7 @@ class Client {
   agent::Subscriptions subscriptions_;
   agent::Tracking tracking_{common::kTrackedKeysMax};
   agent::Waits waits_;
+  agent::SharedServices shared_{/*threads=*/1, common::kClientsMax};
   agent::Snapshot snapshot_;
   agent::Services services_;
   agent::Session session_;

@@ -43,7 +43,8 @@ WatchAgent::WatchAgent(const std::string& dir, common::Mode mode, const common::
                               [this](auto session, auto ticket, auto question) {
                                 asked.push_back({session, ticket, std::move(question)});
                               },
-                          .cache_bytes = {}});
+                          .cache_bytes = {},
+                          .shared = shared_});
   auto status = std::make_shared<agent::AgentStatus>();
   status->wanted_known = true;
   if (mode_ != common::Mode::kReadThrough) {

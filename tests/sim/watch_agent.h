@@ -66,6 +66,7 @@ class WatchAgent final : public agent::ChangeListener {
   agent::Subscriptions subscriptions_;
   agent::Tracking tracking_{/*keys_max=*/4};
   agent::Waits waits_;
+  agent::SharedServices shared_{/*threads=*/1, common::kClientsMax};
   std::unique_ptr<agent::Snapshot> snapshot_;
   std::unique_ptr<agent::Services> services_;
   std::vector<std::unique_ptr<agent::Session>> sessions_;  // id − 1

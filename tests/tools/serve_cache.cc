@@ -11,8 +11,7 @@
 #include <vector>
 
 #include "agent/cache/cache.h"
-#include "agent/server/socket_server.h"
-#include "common/thread.h"
+#include "agent/server/server_pool.h"
 #include "tests/fakes/fake_reads.h"
 #include "tests/fakes/loopback_port.h"
 
@@ -27,6 +26,7 @@ struct Options {
   std::size_t value_bytes = 3;
   std::size_t clients_max = common::kClientsMax;
   std::size_t index_bytes = 64 * common::kMiB;
+  std::size_t threads = 1;
 };
 
 // Keys as redis-benchmark makes them: "key:000000000042".
@@ -72,7 +72,10 @@ common::Status Serve(const Options& options) {
   StatusBoard board;
   Describe(board, options, clock);
   ASSIGN_OR_RETURN(auto cache, Cache::Open({.dir = options.dir, .service = "tester"}));
-  ASSIGN_OR_RETURN(auto reader, cache->MakeReader(options.index_bytes));
+  std::vector<std::unique_ptr<Reader>> readers(options.threads);
+  for (auto& reader : readers) {
+    ASSIGN_OR_RETURN(reader, cache->MakeReader(options.index_bytes / options.threads));
+  }
   ASSIGN_OR_RETURN(auto counting_reader, cache->MakeReader());
 
   // The port needs the writer, which needs the server's listener, which needs a port.
@@ -83,11 +86,11 @@ common::Status Serve(const Options& options) {
     std::unique_ptr<LoopbackPort> port;
   } port;
   FakeReads reads;
-  SocketServer server({.path = options.socket,
-                       .service = "tester",
-                       .clients_max = options.clients_max,
-                       .cache_bytes = [&cache] { return cache->bytes_used(); }},
-                      std::move(reader), port, reads, board, clock);
+  ServerPool server({.path = options.socket,
+                     .service = "tester",
+                     .clients_max = options.clients_max,
+                     .cache_bytes = [&cache] { return cache->bytes_used(); }},
+                    std::move(readers), port, reads, board, clock);
   auto writer = cache->MakeWriter(server.listener());
   for (const std::string& dataset : options.datasets) {
     RETURN_IF_ERROR(Fill(*writer, dataset, options));
@@ -97,13 +100,13 @@ common::Status Serve(const Options& options) {
   port.port->reader = std::move(counting_reader);
 
   RETURN_IF_ERROR(server.Listen());
-  common::Thread loop("loop", [&server] { server.Run(); });
+  server.Start();
   std::puts("ready");
   std::fflush(stdout);
   int got = 0;
   sigwait(&signals, &got);
   server.Stop();
-  loop.Join();
+  server.Join();
   port.port.reset();
   return common::OkStatus();
 }
@@ -120,6 +123,7 @@ int main(int argc, char** argv) {
   app.add_option("--keys", options.keys, "keys in each dataset");
   app.add_option("--value-bytes", options.value_bytes, "size of each value");
   app.add_option("--clients-max", options.clients_max, "connections at most");
+  app.add_option("--threads", options.threads, "loops")->check(CLI::Range(1, 64));
   app.add_option("--index-bytes", options.index_bytes, "memory of the index; 0: none");
   CLI11_PARSE(app, argc, argv);
   std::filesystem::remove_all(options.dir);
