@@ -72,6 +72,17 @@ std::optional<common::Version> VersionOf(const std::optional<Found>& found) {
   return found ? std::optional(found->version) : std::nullopt;
 }
 
+// Whether the key was written here lately and its copy has not come as far as that.
+bool IsBehindWrite(Session& session, const Reader& reader, const KeyRef& ref) {
+  Services& services = session.services();
+  RecentWrites& writes = services.shared.recent_writes;
+  if (!writes.any()) return false;
+  const auto written = writes.Find(ref.dataset, ref.key, services.clock.Now());
+  if (!written) return false;
+  const auto reach = reader.ReachOf(ref.dataset, ref.key);
+  return !reach || ReachOf(*reach, *written) == Reach::kNotYet;
+}
+
 KeyRead LookUp(Session& session, const Reader& reader, const KeyRef& ref,
                std::string_view client_key, bool name_key) {
   const auto answer = reader.LookUp(ref);
@@ -81,10 +92,7 @@ KeyRead LookUp(Session& session, const Reader& reader, const KeyRef& ref,
                   ReadError(answer.status(), ref.dataset), client_key, name_key);
   }
   if (answer->coverage == Coverage::kNotHeld) {
-    Services& services = session.services();
-    const bool committed =
-        session.need().min_rev ||
-        services.shared.recent_writes.Has(ref.dataset, ref.key, services.clock.Now());
+    const bool committed = session.need().min_rev || IsBehindWrite(session, reader, ref);
     return Lacking(session, committed ? ReadQuestion::Kind::kStrong : ReadQuestion::Kind::kOnDemand,
                    ref);
   }
@@ -92,6 +100,8 @@ KeyRead LookUp(Session& session, const Reader& reader, const KeyRef& ref,
     return Failed(session, ResultOf(answer->coverage),
                   Explain(session, reader, answer->coverage, ref), client_key, name_key);
   }
+  if (IsBehindWrite(session, reader, ref))
+    return Lacking(session, ReadQuestion::Kind::kStrong, ref);
   KeyRead read{.found = answer->found};
   if (read.found && session.Expired(read.found->entry.expires_at_ms)) read.found.reset();
   session.NoteVersion(client_key, VersionOf(read.found));

@@ -110,6 +110,28 @@ TEST_F(LoopsTest, AKeyWrittenOnOneLoopIsReadStrongOnTheOther) {
   EXPECT_EQ(asked_[1].question.kind, ReadQuestion::Kind::kOnDemand);
 }
 
+// A question that was under way when the key was written is answered with what was before.
+TEST_F(LoopsTest, AnOlderAnswerDoesNotHideAWrite) {
+  const common::Collection named{.dataset = "named", .prefix = ""};
+  ASSERT_TRUE(writer_->Add(named, /*by_name=*/true).ok());
+  ASSERT_TRUE(writer_->BeginLoad(named, At(1)).ok() && writer_->Apply(named, {}, At(1)).ok());
+  Declare("named", common::Mode::kOnDemand);
+  Send("SET named/k new\r\n");
+  EXPECT_EQ(SettleOk(3), "+OK\r\n");
+  Changes older, newer;
+  older.Put("k", At(1), "old");
+  ASSERT_TRUE(writer_->Apply(named, older.Views(), At(2)).ok());
+  snapshot_->Release();
+  EXPECT_EQ(Send("GET named/k\r\n"), "");
+  ASSERT_EQ(asked_.size(), 1u);
+  EXPECT_EQ(asked_[0].question.kind, ReadQuestion::Kind::kStrong);
+  newer.Put("k", At(3), "new");
+  ASSERT_TRUE(writer_->Apply(named, newer.Views(), At(2)).ok());
+  other_snapshot_->Release();
+  there_->Receive("GET named/k\r\n");
+  EXPECT_EQ(std::exchange(there_->output(), {}), "$3\r\nnew\r\n");
+}
+
 TEST_F(LoopsTest, ClientListAsksTheOthersAndKeepsTheOrderOfReplies) {
   there_->client().name = "joe";
   EXPECT_EQ(Send("CLIENT LIST\r\nPING\r\n"), "");

@@ -65,7 +65,8 @@ void Session::OnOutcome(std::uint64_t ticket, WriteOutcome outcome) {
   for (WaitTarget& target : write.visible_in) {
     target.token = write.outcome.version;
     if (!target.on_demand) continue;
-    services_.shared.recent_writes.Note(target.dataset, target.key, services_.clock.Now());
+    services_.shared.recent_writes.Note(target.dataset, target.key, target.token,
+                                        services_.clock.Now());
   }
   std::erase_if(write.visible_in,
                 [this](const WaitTarget& target) { return services_.snapshot.Reached(target); });
@@ -166,9 +167,8 @@ void Session::OnAnswer(std::uint64_t ticket, const std::string& dataset, ReadAns
   if (!answer.status.ok()) read.error = RemoteReadError(answer.status, dataset);
   for (RemoteEntry& entry : answer.entries) {
     std::string key = dataset + "/" + entry.key;
-    read.got.insert_or_assign(std::move(key),
-                              RemoteRead{std::move(entry), answer.epoch, answer.as_of,
-                                         answer.shared});
+    read.got.insert_or_assign(
+        std::move(key), RemoteRead{std::move(entry), answer.epoch, answer.as_of, answer.shared});
   }
   if (read.asked == 0) RunAgain(ticket);
 }
