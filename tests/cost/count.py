@@ -19,7 +19,7 @@ BOUNDS = {
     "get_by_tree": 4400,  # the same without an index
     "load_entry": 2350,  # into a new generation, in key order
     "apply_entry": 7600,  # of a cut of 100 to a copy that serves, with its share of the commit
-    "splice_entry": 720,  # into a response, from the store
+    "splice_entry": 820,  # into a response, from the store
 }
 
 
