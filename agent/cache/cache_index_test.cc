@@ -195,6 +195,25 @@ TEST_F(CacheIndexTest, IsFilledAheadOfReads) {
   EXPECT_GT(reader_->index_stats().hits.Get(), hits + 90);
 }
 
+// Goal: what is held of a key may be that it does not exist; that is no entry without a value.
+TEST_F(CacheIndexTest, FillingLeavesAbsencesOut) {
+  const Collection named{.dataset = "named", .prefix = ""};
+  const Change held[] = {
+      {.key = "gone", .version = At(2), .entry = {}, .absent = true},
+      {.key = "here", .version = At(2), .entry = common::EntryView{.value = ""}}};
+  ASSERT_EQ(writer_->Add(named, /*by_name=*/true), OkStatus());
+  ASSERT_EQ(writer_->BeginLoad(named, At(1)), OkStatus());
+  ASSERT_EQ(writer_->Apply(named, held, At(2)), OkStatus());
+  ASSERT_EQ(reader_->Refresh(), OkStatus());
+  while (reader_->FillIndex(50)) continue;
+  for (const Change& change : held) {
+    const auto answer = reader_->LookUp({.dataset = named.dataset, .key = change.key});
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(answer->coverage, Coverage::kReadable) << change.key;
+    EXPECT_EQ(answer->found.has_value(), !change.absent) << change.key;
+  }
+}
+
 TEST_F(CacheIndexTest, FillingEndsWhenTheIndexIsFull) {
   auto small = cache_->MakeReader(4096);
   ASSERT_TRUE(small.ok()) << small.status();

@@ -37,7 +37,8 @@ void Reader::Impl::FillFrom(const Copy& copy, std::size_t entries_max) {
   for (; going_on && cursor->valid() && entries_max > 0; --entries_max) {
     const std::string_view bytes = cursor->value();
     const std::uint64_t hash = PlaceHash(copy.serial, cursor->key());
-    if (ParseEntryRecord(bytes) && !index.Find(hash)) {
+    const auto record = ParseEntryRecord(bytes);
+    if (record && !record->absent && !index.Find(hash)) {  // what is known to be there
       index.Put(hash, {.record = bytes.data(),
                        .size = static_cast<std::uint32_t>(bytes.size()),
                        .check = EntryRecordCheck(bytes)});
