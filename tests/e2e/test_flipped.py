@@ -48,8 +48,7 @@ def check(agent):
     eventually(lambda: all(read(client, n) == value(n) for n in range(COUNT)))
     assert "a checksum failed" in agent.log.read_text()
     agent.wait_synced("prices")
-    metrics = agent.metrics()
-    assert metrics["tributary_agent_checksum_faults_total"] >= 1
+    eventually(lambda: agent.metrics()["tributary_agent_checksum_faults_total"] >= 1)
     assert agent.copies()["prices"]["entries"] == COUNT
 
 
