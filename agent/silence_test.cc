@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "agent/server/loop_parts.h"
 #include "agent/server/session.h"
 #include "agent/xds/sync_fixture.h"
 
@@ -26,33 +27,21 @@ class SilenceTest : public SyncFixture {
     SyncFixture::SetUp();
     auto made = cache_->MakeReader();
     ASSERT_TRUE(made.ok());
-    snapshot_ = std::make_unique<Snapshot>(*std::move(made), board_);
-    services_ = std::unique_ptr<Services>(new Services{.identity = {.service = "web"},
-                                                       .output = {},
-                                                       .snapshot = *snapshot_,
-                                                       .subscriptions = subscriptions_,
-                                                       .tracking = tracking_,
-                                                       .waits = waits_,
-                                                       .status = board_,
-                                                       .clock = clock_,
-                                                       .submit = {},
-                                                       .ask = {},
-                                                       .cache_bytes = {},
-                                                       .shared = shared_});
-    session_ = std::make_unique<Session>(1, *services_);
+    parts_ = std::make_unique<LoopParts>(*std::move(made), board_, clock_, shared_,
+                                         ServerIdentity{.service = "web"});
+    session_ = std::make_unique<Session>(1, parts_->services);
   }
   void TearDown() override {
     session_.reset();
-    services_.reset();
-    snapshot_.reset();
+    parts_.reset();
     SyncFixture::TearDown();
   }
 
   std::string Send(const std::string& command) {
     session_->Receive(command + "\r\n");
     session_->ClearTouched();
-    services_->touched.clear();
-    snapshot_->Release();
+    parts_->services.touched.clear();
+    parts_->snapshot.Release();
     return std::exchange(session_->output(), {});
   }
   // The newest question about the head is answered.
@@ -84,12 +73,8 @@ class SilenceTest : public SyncFixture {
     return {};
   }
 
-  Subscriptions subscriptions_;
-  Tracking tracking_{/*keys_max=*/4};
-  Waits waits_;
-  std::unique_ptr<Snapshot> snapshot_;
   SharedServices shared_{/*threads=*/1, common::kClientsMax};
-  std::unique_ptr<Services> services_;
+  std::unique_ptr<LoopParts> parts_;
   std::unique_ptr<Session> session_;
 };
 

@@ -292,7 +292,7 @@ TEST_F(CommandsTest, ReadsAreCountedByCommandAndResult) {
   Send("MGET ds/a ds/b ds/none\r\nGET other/x\r\nGET a\r\n");
   const CommandTable table;
   const auto count = [&](const char* command, ReadResult result) {
-    return services_->stats.commands[CommandTable::IndexOf(*table.FindByName(command))]
+    return parts_->services.stats.commands[CommandTable::IndexOf(*table.FindByName(command))]
         .reads[static_cast<std::size_t>(result)]
         .Get();
   };

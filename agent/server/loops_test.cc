@@ -22,32 +22,20 @@ class LoopsTest : public SessionFixture {
     SessionFixture::SetUp();
     auto made = cache_->MakeReader();
     ASSERT_TRUE(made.ok());
-    other_snapshot_ = std::make_unique<Snapshot>(*std::move(made), board_, /*alone=*/false);
-    other_services_ = std::unique_ptr<Services>(
-        new Services{.identity = services_->identity,
-                     .output = {},
-                     .snapshot = *other_snapshot_,
-                     .subscriptions = other_subscriptions_,
-                     .tracking = other_tracking_,
-                     .waits = other_waits_,
-                     .status = board_,
-                     .clock = clock_,
-                     .submit = [](auto, auto, auto) {},
-                     .ask =
-                         [this](auto session, auto ticket, auto question) {
-                           asked_.push_back({session, ticket, question});
-                         },
-                     .cache_bytes = {},
-                     .shared = shared_,
-                     .loop = 1});
-    other_loop_.services = other_services_.get();
+    other_parts_ = std::make_unique<LoopParts>(*std::move(made), board_, clock_, shared_,
+                                               parts_->services.identity, /*alone=*/false);
+    other_parts_->services.submit = [](auto, auto, auto) {};
+    other_parts_->services.ask = [this](auto session, auto ticket, auto question) {
+      asked_.push_back({session, ticket, question});
+    };
+    other_parts_->services.loop = 1;
+    other_loop_.services = &other_parts_->services;
     shared_.loops.push_back(&other_loop_);
-    there_ = std::make_unique<Session>(8, *other_services_);
+    there_ = std::make_unique<Session>(8, other_parts_->services);
   }
   void TearDown() override {
     there_.reset();
-    other_services_.reset();
-    other_snapshot_.reset();
+    other_parts_.reset();
     SessionFixture::TearDown();
   }
 
@@ -59,15 +47,11 @@ class LoopsTest : public SessionFixture {
     status->wanted_known = true;
     status->copies = {{.collection = {dataset, ""}, .mode = mode, .proven_at = clock_.now}};
     board_.Put(std::move(status));
-    snapshot_->Release();
-    other_snapshot_->Release();
+    parts_->snapshot.Release();
+    other_parts_->snapshot.Release();
   }
 
-  std::unique_ptr<Snapshot> other_snapshot_;
-  Subscriptions other_subscriptions_;
-  Tracking other_tracking_{/*keys_max=*/4};
-  Waits other_waits_;
-  std::unique_ptr<Services> other_services_;
+  std::unique_ptr<LoopParts> other_parts_;
   FakeLoop other_loop_;
   std::unique_ptr<Session> there_;
 };
@@ -82,11 +66,11 @@ TEST_F(LoopsTest, InputAfterACommitIsAnsweredFromIt) {
   EXPECT_EQ(Send("GET ds/a\r\n"), "$3\r\nnew\r\n");
   there_->Receive("GET ds/a\r\n");  // of the same input: the same instant
   EXPECT_EQ(std::exchange(there_->output(), {}), "$2\r\nva\r\n");
-  other_snapshot_->OnInput();  // as the connection does for each
+  other_parts_->snapshot.OnInput();  // as the connection does for each
   there_->Receive("GET ds/a\r\n");
   EXPECT_EQ(std::exchange(there_->output(), {}), "$3\r\nnew\r\n");
-  const auto before = other_snapshot_->Take();
-  other_snapshot_->OnInput();
+  const auto before = other_parts_->snapshot.Take();
+  other_parts_->snapshot.OnInput();
   ASSERT_TRUE(before.ok());
   EXPECT_TRUE((*before)->IsNewest()) << "no commit, so no need for another snapshot";
 }
@@ -101,9 +85,9 @@ TEST_F(LoopsTest, AKeyWrittenOnOneLoopIsReadStrongOnTheOther) {
   asked_.clear();
   Send("SET named/k 1\r\n");
   EXPECT_EQ(SettleOk(2), "+OK\r\n");
-  other_snapshot_->Release();
+  other_parts_->snapshot.Release();
   there_ = nullptr;
-  there_ = std::make_unique<Session>(8, *other_services_);
+  there_ = std::make_unique<Session>(8, other_parts_->services);
   Send(*there_, "GET named/k\r\nGET named/other\r\n");
   ASSERT_EQ(asked_.size(), 2u);
   EXPECT_EQ(asked_[0].question.kind, ReadQuestion::Kind::kStrong);
@@ -121,13 +105,13 @@ TEST_F(LoopsTest, AnOlderAnswerDoesNotHideAWrite) {
   Changes older, newer;
   older.Put("k", At(1), "old");
   ASSERT_TRUE(writer_->Apply(named, older.Views(), At(2)).ok());
-  snapshot_->Release();
+  parts_->snapshot.Release();
   EXPECT_EQ(Send("GET named/k\r\n"), "");
   ASSERT_EQ(asked_.size(), 1u);
   EXPECT_EQ(asked_[0].question.kind, ReadQuestion::Kind::kStrong);
   newer.Put("k", At(3), "new");
   ASSERT_TRUE(writer_->Apply(named, newer.Views(), At(2)).ok());
-  other_snapshot_->Release();
+  other_parts_->snapshot.Release();
   there_->Receive("GET named/k\r\n");
   EXPECT_EQ(std::exchange(there_->output(), {}), "$3\r\nnew\r\n");
 }
@@ -182,12 +166,12 @@ TEST_F(LoopsTest, InvalidationsAreRedirectedToTheOtherLoop) {
   Send("HELLO 3\r\n");
   EXPECT_EQ(Send("CLIENT TRACKING ON REDIRECT 8\r\n"), "+OK\r\n");
   Send("GET ds/a\r\n");
-  tracking_.OnChanged("ds/a", At(12));
-  tracking_.OnAllChanged();
+  parts_->tracking.OnChanged("ds/a", At(12));
+  parts_->tracking.OnAllChanged();
   EXPECT_EQ(Output(), "");
   EXPECT_THAT(other_loop_.invalidated, ElementsAre(Pair(8, "ds/a"), Pair(8, "everything")));
   shared_.clients.Remove(8);
-  tracking_.OnAllChanged();
+  parts_->tracking.OnAllChanged();
   EXPECT_EQ(Output(), ">2\r\n$21\r\ntracking-redir-broken\r\n:8\r\n");
   EXPECT_THAT(Send("CLIENT TRACKING ON REDIRECT 8\r\n"), HasSubstr("does not exist"));
 }

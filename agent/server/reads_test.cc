@@ -36,7 +36,7 @@ class ReadsTest : public SessionFixture {
     status->wanted_known = true;
     for (const auto& [collection, one] : copies_) status->copies.push_back(one);
     board_.Put(std::move(status));
-    snapshot_->Release();
+    parts_->snapshot.Release();
   }
   void DeclareThrough(const std::string& dataset) {
     Declare({.collection = {dataset, ""}, .mode = Mode::kReadThrough});
@@ -63,15 +63,16 @@ class ReadsTest : public SessionFixture {
   std::string Tell(ReadAnswer answer) {
     const Asked first = std::move(asked_.front());
     asked_.pop_front();
-    snapshot_->Release();
+    parts_->snapshot.Release();
     session_->OnAnswer(first.ticket, first.question.dataset, std::move(answer));
     return Output();
   }
   // As the server does after a commit, or when a deadline has come.
   std::string EndWaits() {
-    snapshot_->Release();
-    for (const Waits::Over& over : waits_.TakeOver(
-             [this](const WaitTarget& target) { return snapshot_->Reached(target); }, clock_.now)) {
+    parts_->snapshot.Release();
+    for (const Waits::Over& over : parts_->waits.TakeOver(
+             [this](const WaitTarget& target) { return parts_->snapshot.Reached(target); },
+             clock_.now)) {
       session_->OnWaitOver(over.ticket, over.in_time);
     }
     return Output();
@@ -172,7 +173,7 @@ TEST_F(ReadsTest, AClientThatLeavesWhileItsReadIsUnderWay) {
   DeclareThrough("far");
   Send("GET far/1\r\n");
   session_.reset();
-  EXPECT_TRUE(services_->sessions.empty());
+  EXPECT_TRUE(parts_->services.sessions.empty());
 }
 
 // --- bounds
@@ -299,7 +300,7 @@ TEST_F(ReadsTest, AWriteIsAnsweredWhenTheOwnCopyShowsIt) {
 TEST_F(ReadsTest, AWriteThatIsNotShownInTimeSaysSo) {
   Send("SET ds/a new\r\n");
   SettleOk(11);
-  clock_.now += services_->write_visible_max;
+  clock_.now += parts_->services.write_visible_max;
   EXPECT_THAT(EndWaits(), StartsWith("-TIMEOUT the write is durable at abcdef012345.11"));
   EXPECT_EQ(Send("TRIB.LASTREV\r\n"), Bulk("abcdef012345.11"));
 }

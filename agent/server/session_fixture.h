@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/cache/cache_fixture.h"
+#include "agent/server/loop_parts.h"
 #include "agent/server/session.h"
 
 namespace agent {
@@ -69,38 +70,25 @@ class SessionFixture : public CacheFixture {
     CacheFixture::SetUp();
     auto made = cache_->MakeReader();
     ASSERT_TRUE(made.ok());
-    snapshot_ = std::make_unique<Snapshot>(*std::move(made), board_);
-    services_ = std::unique_ptr<Services>(
-        new Services{.identity = {.service = "billing.finance", .socket = "/run/s", .started = {}},
-                     .output = {},
-                     .snapshot = *snapshot_,
-                     .subscriptions = subscriptions_,
-                     .tracking = tracking_,
-                     .waits = waits_,
-                     .status = board_,
-                     .clock = clock_,
-                     .submit =
-                         [this](auto session, auto ticket, auto batch) {
-                           submitted_.push_back(
-                               {session, ticket, std::move(batch.writes), std::move(batch.checks)});
-                         },
-                     .ask =
-                         [this](auto session, auto ticket, auto question) {
-                           asked_.push_back({session, ticket, std::move(question)});
-                         },
-                     .cache_bytes = {},
-                     .shared = shared_});
-    loop_.services = services_.get();
+    parts_ = std::make_unique<LoopParts>(
+        *std::move(made), board_, clock_, shared_,
+        ServerIdentity{.service = "billing.finance", .socket = "/run/s", .started = {}});
+    parts_->services.submit = [this](auto session, auto ticket, auto batch) {
+      submitted_.push_back({session, ticket, std::move(batch.writes), std::move(batch.checks)});
+    };
+    parts_->services.ask = [this](auto session, auto ticket, auto question) {
+      asked_.push_back({session, ticket, std::move(question)});
+    };
+    loop_.services = &parts_->services;
     shared_.loops = {&loop_};
     auto status = std::make_shared<AgentStatus>();
     status->wanted_known = true;
     board_.Put(status);
-    session_ = std::make_unique<Session>(7, *services_);
+    session_ = std::make_unique<Session>(7, parts_->services);
   }
   void TearDown() override {
     session_.reset();
-    services_.reset();
-    snapshot_.reset();
+    parts_.reset();
     CacheFixture::TearDown();
   }
 
@@ -113,8 +101,8 @@ class SessionFixture : public CacheFixture {
   std::string Output() { return Output(*session_); }
   std::string Output(Session& session) {
     session.ClearTouched();
-    services_->touched.clear();
-    snapshot_->Release();
+    parts_->services.touched.clear();
+    parts_->snapshot.Release();
     return std::exchange(session.output(), {});
   }
 
@@ -122,7 +110,7 @@ class SessionFixture : public CacheFixture {
   std::string Settle(WriteOutcome outcome) {
     const Submitted first = std::move(submitted_.front());
     submitted_.pop_front();
-    snapshot_->Release();
+    parts_->snapshot.Release();
     session_->OnOutcome(first.ticket, std::move(outcome));
     return Output();
   }
@@ -163,13 +151,9 @@ class SessionFixture : public CacheFixture {
 
   ManualClock clock_;
   StatusBoard board_;
-  Subscriptions subscriptions_;
-  Tracking tracking_{/*keys_max=*/4};
-  Waits waits_;
   SharedServices shared_{/*threads=*/2, common::kClientsMax};
-  FakeLoop loop_;  // of services_; tests may add others
-  std::unique_ptr<Snapshot> snapshot_;
-  std::unique_ptr<Services> services_;
+  FakeLoop loop_;  // of parts_; tests may add others
+  std::unique_ptr<LoopParts> parts_;
   std::unique_ptr<Session> session_;
   std::deque<Submitted> submitted_;
   std::deque<Asked> asked_;

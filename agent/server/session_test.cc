@@ -194,7 +194,7 @@ TEST_F(SessionTest, AProtocolErrorIsTheLastReply) {
 }
 
 TEST_F(SessionTest, AClientThatDoesNotTakeItsRepliesIsHeldBack) {
-  services_->output.soft = 100;
+  parts_->services.output.soft = 100;
   const std::string word(60, 'x');
   const std::string echo = "ECHO " + word + "\r\n";
   session_->Receive(echo + echo + echo + echo);
@@ -212,7 +212,7 @@ TEST_F(SessionTest, AClientThatDoesNotTakeItsRepliesIsHeldBack) {
 }
 
 TEST_F(SessionTest, MGetThatIsTooLongIsRefusedWhole) {
-  services_->output.max = 1000;
+  parts_->services.output.max = 1000;
   Put("ds", "big", std::string(400, 'x'));
   EXPECT_THAT(Send("MGET ds/big ds/big ds/big\r\n"), StartsWith("-TOOBIG reply"));
 }
@@ -228,11 +228,11 @@ TEST_F(SessionTest, AnEndedInputIsStillAnswered) {
 // --- subscriptions ------------------------------------------------------------------------------
 
 TEST_F(SessionTest, SubscribeInResp2) {
-  EXPECT_FALSE(subscriptions_.any());
+  EXPECT_FALSE(parts_->subscriptions.any());
   EXPECT_EQ(Send("SUBSCRIBE __keyspace@0__:ds/a __keyevent@0__:del\r\n"),
             "*3\r\n$9\r\nsubscribe\r\n$19\r\n__keyspace@0__:ds/a\r\n:1\r\n"
             "*3\r\n$9\r\nsubscribe\r\n$18\r\n__keyevent@0__:del\r\n:2\r\n");
-  EXPECT_TRUE(subscriptions_.any());
+  EXPECT_TRUE(parts_->subscriptions.any());
   EXPECT_EQ(Send("PSUBSCRIBE __keyspace@0__:ds/*\r\n"),
             "*3\r\n$10\r\npsubscribe\r\n$19\r\n__keyspace@0__:ds/*\r\n:3\r\n");
   EXPECT_EQ(Send("PING\r\n"), "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
@@ -240,12 +240,12 @@ TEST_F(SessionTest, SubscribeInResp2) {
   EXPECT_EQ(Send("GET ds/a\r\n"),
             "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
             "RESET are allowed in this context\r\n");
-  EXPECT_EQ(subscriptions_.Publish("set", "ds/a"), 2u);
+  EXPECT_EQ(parts_->subscriptions.Publish("set", "ds/a"), 2u);
   EXPECT_EQ(Output(),
             "*3\r\n$7\r\nmessage\r\n$19\r\n__keyspace@0__:ds/a\r\n$3\r\nset\r\n"
             "*4\r\n$8\r\npmessage\r\n$19\r\n__keyspace@0__:ds/*\r\n"
             "$19\r\n__keyspace@0__:ds/a\r\n$3\r\nset\r\n");
-  EXPECT_EQ(subscriptions_.Publish("del", "other/a"), 1u);
+  EXPECT_EQ(parts_->subscriptions.Publish("del", "other/a"), 1u);
   EXPECT_EQ(Output(), "*3\r\n$7\r\nmessage\r\n$18\r\n__keyevent@0__:del\r\n$7\r\nother/a\r\n");
   EXPECT_EQ(Send("UNSUBSCRIBE\r\n"),
             "*3\r\n$11\r\nunsubscribe\r\n$18\r\n__keyevent@0__:del\r\n:2\r\n"
@@ -254,7 +254,7 @@ TEST_F(SessionTest, SubscribeInResp2) {
             "*3\r\n$12\r\npunsubscribe\r\n$19\r\n__keyspace@0__:ds/*\r\n:0\r\n");
   EXPECT_EQ(Send("UNSUBSCRIBE\r\n"), "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n");
   EXPECT_EQ(Send("GET ds/a\r\n"), "$2\r\nva\r\n");
-  EXPECT_FALSE(subscriptions_.any());
+  EXPECT_FALSE(parts_->subscriptions.any());
 }
 
 TEST_F(SessionTest, SubscribeInResp3PushesBesideReplies) {
@@ -262,7 +262,7 @@ TEST_F(SessionTest, SubscribeInResp3PushesBesideReplies) {
   EXPECT_EQ(Send("SUBSCRIBE __keyevent@0__:set\r\n"),
             ">3\r\n$9\r\nsubscribe\r\n$18\r\n__keyevent@0__:set\r\n:1\r\n");
   EXPECT_EQ(Send("GET ds/a\r\nPING\r\n"), "$2\r\nva\r\n+PONG\r\n");
-  subscriptions_.Publish("set", "ds/a");
+  parts_->subscriptions.Publish("set", "ds/a");
   EXPECT_EQ(Output(), ">3\r\n$7\r\nmessage\r\n$18\r\n__keyevent@0__:set\r\n$4\r\nds/a\r\n");
 }
 
@@ -271,15 +271,16 @@ TEST_F(SessionTest, NothingElseIsPublished) {
     EXPECT_THAT(Send("SUBSCRIBE " + std::string(channel) + "\r\n"),
                 HasSubstr("nothing is published to channel"));
   }
-  EXPECT_FALSE(subscriptions_.any());
+  EXPECT_FALSE(parts_->subscriptions.any());
 }
 
 TEST_F(SessionTest, AReplacedCopyIsToldToAllConcerned) {
   Send("SUBSCRIBE __keyspace@0__:ds/a __keyspace@0__:ds/gone __keyspace@0__:dsx/a\r\n");
-  Session other(8, *services_);
+  Session other(8, parts_->services);
   Send(other, "PSUBSCRIBE __keyspace@0__:ds/*\r\n");
-  EXPECT_EQ(subscriptions_.PublishReplaced("ds", [](std::string_view key) { return key == "a"; }),
-            3u);
+  EXPECT_EQ(
+      parts_->subscriptions.PublishReplaced("ds", [](std::string_view key) { return key == "a"; }),
+      3u);
   EXPECT_EQ(Output(),
             "*3\r\n$7\r\nmessage\r\n$19\r\n__keyspace@0__:ds/a\r\n$3\r\nset\r\n"
             "*3\r\n$7\r\nmessage\r\n$22\r\n__keyspace@0__:ds/gone\r\n$3\r\ndel\r\n");
@@ -290,12 +291,12 @@ TEST_F(SessionTest, AReplacedCopyIsToldToAllConcerned) {
 
 TEST_F(SessionTest, AClosedSessionLeavesNoSubscription) {
   {
-    Session other(8, *services_);
+    Session other(8, parts_->services);
     Send(other, "SUBSCRIBE __keyevent@0__:set\r\nPSUBSCRIBE *\r\n");
-    EXPECT_TRUE(subscriptions_.any());
+    EXPECT_TRUE(parts_->subscriptions.any());
   }
-  EXPECT_FALSE(subscriptions_.any());
-  EXPECT_EQ(subscriptions_.Publish("set", "ds/a"), 0u);
+  EXPECT_FALSE(parts_->subscriptions.any());
+  EXPECT_EQ(parts_->subscriptions.Publish("set", "ds/a"), 0u);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ class TrackingTest : public SessionFixture {
   }
   // What the session is told when this key changes.
   std::string Change(const std::string& key, common::Version version = {}) {
-    tracking_.OnChanged(key, version);
+    parts_->tracking.OnChanged(key, version);
     return Output();
   }
   std::string Run(const std::string& command) { return Send(command + "\r\n"); }
@@ -51,7 +51,7 @@ TEST_F(TrackingTest, AReadKeyIsToldOnce) {
   EXPECT_EQ(Run("CLIENT TRACKING OFF"), kOk);
   Run("GET ds/a");
   EXPECT_EQ(Change("ds/a"), "");
-  EXPECT_FALSE(tracking_.any());
+  EXPECT_FALSE(parts_->tracking.any());
 }
 
 TEST_F(TrackingTest, Broadcast) {
@@ -112,7 +112,7 @@ TEST_F(TrackingTest, InfoAndRedirection) {
   EXPECT_EQ(Run("CLIENT TRACKINGINFO"),
             "%3\r\n$5\r\nflags\r\n~1\r\n$3\r\noff\r\n$8\r\nredirect\r\n:-1\r\n$8\r\nprefixes\r\n"
             "*0\r\n");
-  auto listener = std::make_unique<Session>(8, *services_);
+  auto listener = std::make_unique<Session>(8, parts_->services);
   Send(*listener, "SUBSCRIBE __redis__:invalidate\r\n");
   EXPECT_EQ(Run("CLIENT TRACKING ON REDIRECT 8 NOLOOP"), kOk);
   EXPECT_EQ(Run("CLIENT GETREDIR"), ":8\r\n");
@@ -121,7 +121,7 @@ TEST_F(TrackingTest, InfoAndRedirection) {
   EXPECT_EQ(Change("ds/a"), "");
   EXPECT_EQ(Output(*listener),
             "*3\r\n$7\r\nmessage\r\n" + Bulk("__redis__:invalidate") + "*1\r\n" + Bulk("ds/a"));
-  tracking_.OnAllChanged();
+  parts_->tracking.OnAllChanged();
   EXPECT_EQ(Output(*listener),
             "*3\r\n$7\r\nmessage\r\n" + Bulk("__redis__:invalidate") + "$-1\r\n");
   listener.reset();
@@ -133,7 +133,7 @@ TEST_F(TrackingTest, InfoAndRedirection) {
 TEST_F(TrackingTest, AllMayHaveChanged) {
   Run("CLIENT TRACKING ON");
   Run("GET ds/a");
-  tracking_.OnAllChanged();
+  parts_->tracking.OnAllChanged();
   EXPECT_EQ(Output(), kAllInvalid);
   EXPECT_EQ(Change("ds/a"), "");
 }
@@ -142,11 +142,11 @@ TEST_F(TrackingTest, TheTableIsBounded) {
   Run("CLIENT TRACKING ON");
   EXPECT_EQ(Run("MGET ds/a ds/b ds/c ds/d"),
             "*4\r\n$2\r\nva\r\n$2\r\nvb\r\n$2\r\nvc\r\n$2\r\nvd\r\n");
-  EXPECT_EQ(tracking_.keys(), 4u);
+  EXPECT_EQ(parts_->tracking.keys(), 4u);
   const std::string reply = Run("GET ds/e");
   EXPECT_THAT(reply, HasSubstr(">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\nds/"));
   EXPECT_THAT(reply, HasSubstr("$2\r\nve\r\n"));
-  EXPECT_EQ(tracking_.keys(), 4u);
+  EXPECT_EQ(parts_->tracking.keys(), 4u);
 }
 
 TEST_F(TrackingTest, OwnWritesAreNotToldWithNoLoop) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/cache/cache.h"
+#include "agent/server/loop_parts.h"
 #include "agent/server/session.h"
 #include "control-plane/fanout/chunk_source.h"
 #include "control-plane/store/lmdb_store.h"
@@ -101,20 +102,9 @@ class Agent {
 class Client {
  public:
   explicit Client(std::unique_ptr<agent::Reader> reader)
-      : snapshot_(std::move(reader), board_),
-        services_{.identity = {.service = "bench", .started = {}},
-                  .output = {},
-                  .snapshot = snapshot_,
-                  .subscriptions = subscriptions_,
-                  .tracking = tracking_,
-                  .waits = waits_,
-                  .status = board_,
-                  .clock = clock_,
-                  .submit = [](auto, auto, auto) {},
-                  .ask = [](auto, auto, auto) {},
-                  .cache_bytes = {},
-                  .shared = shared_},
-        session_(1, services_) {}
+      : parts_(std::move(reader), board_, clock_, shared_,
+               agent::ServerIdentity{.service = "bench", .started = {}}),
+        session_(1, parts_.services) {}
 
   // In pipelines of 64, as one turn of the loop each.
   void Get(std::size_t pipelines) {
@@ -127,7 +117,7 @@ class Client {
       }
       CALLGRIND_TOGGLE_COLLECT;
       session_.Receive(input_);
-      snapshot_.Release();
+      parts_.snapshot.Release();
       CALLGRIND_TOGGLE_COLLECT;
       CHECK(session_.output().size() == 64 * (kValueBytes + 8));
       session_.output().clear();
@@ -137,12 +127,8 @@ class Client {
  private:
   const common::SystemClock clock_;
   agent::StatusBoard board_;
-  agent::Subscriptions subscriptions_;
-  agent::Tracking tracking_{common::kTrackedKeysMax};
-  agent::Waits waits_;
   agent::SharedServices shared_{/*threads=*/1, common::kClientsMax};
-  agent::Snapshot snapshot_;
-  agent::Services services_;
+  agent::LoopParts parts_;
   agent::Session session_;
   std::string input_;
 };

@@ -24,27 +24,15 @@ WatchAgent::WatchAgent(const std::string& dir, common::Mode mode, const common::
     : mode_(mode), clock_(clock), store_(store) {
   cache_ = *agent::Cache::Open({.dir = dir, .service = "s", .map_bytes = std::size_t{1} << 30});
   writer_ = cache_->MakeWriter(*this);
-  snapshot_ =
-      std::make_unique<agent::Snapshot>(*cache_->MakeReader(/*index_bytes=*/1 << 20), board_);
-  services_ = std::unique_ptr<agent::Services>(
-      new agent::Services{.identity = {.service = "s"},
-                          .output = {},
-                          .snapshot = *snapshot_,
-                          .subscriptions = subscriptions_,
-                          .tracking = tracking_,
-                          .waits = waits_,
-                          .status = board_,
-                          .clock = clock_,
-                          .submit =
-                              [this](auto session, auto ticket, auto batch) {
-                                submitted.push_back({session, ticket, std::move(batch)});
-                              },
-                          .ask =
-                              [this](auto session, auto ticket, auto question) {
-                                asked.push_back({session, ticket, std::move(question)});
-                              },
-                          .cache_bytes = {},
-                          .shared = shared_});
+  parts_ =
+      std::make_unique<agent::LoopParts>(*cache_->MakeReader(/*index_bytes=*/1 << 20), board_,
+                                         clock_, shared_, agent::ServerIdentity{.service = "s"});
+  parts_->services.submit = [this](auto session, auto ticket, auto batch) {
+    submitted.push_back({session, ticket, std::move(batch)});
+  };
+  parts_->services.ask = [this](auto session, auto ticket, auto question) {
+    asked.push_back({session, ticket, std::move(question)});
+  };
   auto status = std::make_shared<agent::AgentStatus>();
   status->wanted_known = true;
   if (mode_ != common::Mode::kReadThrough) {
@@ -56,14 +44,14 @@ WatchAgent::WatchAgent(const std::string& dir, common::Mode mode, const common::
 }
 
 agent::Session& WatchAgent::AddSession(std::uint64_t id) {
-  sessions_.push_back(std::make_unique<agent::Session>(id, *services_));
+  sessions_.push_back(std::make_unique<agent::Session>(id, parts_->services));
   return *sessions_.back();
 }
 
 std::string WatchAgent::Take(agent::Session& session) {
   session.ClearTouched();
-  services_->touched.clear();
-  snapshot_->Release();
+  parts_->services.touched.clear();
+  parts_->snapshot.Release();
   return std::exchange(session.output(), {});
 }
 
@@ -77,7 +65,7 @@ void WatchAgent::Sync() {
   if (whole && (at_.epoch == 0 || at_.revision < state.floor)) Load();
   Apply(*view, state);
   at_ = HeadOf(store_, state.head);
-  snapshot_->Release();
+  parts_->snapshot.Release();
   EndWaits();
 }
 
@@ -122,8 +110,9 @@ agent::Change WatchAgent::NameOf(const cp::View& view, const cp::DatasetState& s
 }
 
 void WatchAgent::EndWaits() {
-  const auto over = waits_.TakeOver(
-      [this](const agent::WaitTarget& target) { return snapshot_->Reached(target); }, clock_.Now());
+  const auto over = parts_->waits.TakeOver(
+      [this](const agent::WaitTarget& target) { return parts_->snapshot.Reached(target); },
+      clock_.Now());
   for (const agent::Waits::Over& one : over) {
     sessions_.at(one.session - 1)->OnWaitOver(one.ticket, one.in_time);
   }
@@ -148,20 +137,20 @@ agent::ReadAnswer WatchAgent::Read(const agent::ReadQuestion& question) {
                               .version = found ? change.version : head,
                               .expires_at_ms = found ? change.entry->expires_at_ms : 0});
   }
-  snapshot_->Release();
+  parts_->snapshot.Release();
   return answer;
 }
 
 void WatchAgent::Tell(Asked asked_one) {
   sessions_.at(asked_one.session - 1)
       ->OnAnswer(asked_one.ticket, asked_one.question.dataset, std::move(asked_one.answer));
-  snapshot_->Release();
+  parts_->snapshot.Release();
 }
 
 void WatchAgent::Tell(Submitted submitted_one) {
   sessions_.at(submitted_one.session - 1)
       ->OnOutcome(submitted_one.ticket, std::move(submitted_one.outcome));
-  snapshot_->Release();
+  parts_->snapshot.Release();
 }
 
 }  // namespace sim

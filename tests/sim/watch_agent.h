@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/cache/cache.h"
+#include "agent/server/loop_parts.h"
 #include "agent/server/session.h"
 #include "control-plane/store/store.h"
 
@@ -63,12 +64,8 @@ class WatchAgent final : public agent::ChangeListener {
   std::unique_ptr<agent::Cache> cache_;
   std::unique_ptr<agent::Writer> writer_;
   agent::StatusBoard board_;
-  agent::Subscriptions subscriptions_;
-  agent::Tracking tracking_{/*keys_max=*/4};
-  agent::Waits waits_;
   agent::SharedServices shared_{/*threads=*/1, common::kClientsMax};
-  std::unique_ptr<agent::Snapshot> snapshot_;
-  std::unique_ptr<agent::Services> services_;
+  std::unique_ptr<agent::LoopParts> parts_;
   std::vector<std::unique_ptr<agent::Session>> sessions_;  // id − 1
   common::Version at_;
 };
