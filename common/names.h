@@ -44,7 +44,7 @@ struct Collection {
   std::string dataset;
   std::string prefix;
 
-  bool Covers(std::string_view key) const { return key.substr(0, prefix.size()) == prefix; }
+  bool Covers(std::string_view key) const { return key.starts_with(prefix); }
   friend auto operator<=>(const Collection&, const Collection&) = default;
 };
 

@@ -94,7 +94,7 @@ const Reader::Impl::Copy* Reader::Impl::Find(std::string_view dataset, std::stri
   if (copies == nullptr) return nullptr;
   // The most specific one: shorter prefixes of the key come first.
   const auto found = std::find_if(copies->rbegin(), copies->rend(), [&](const Copy& copy) {
-    return copy.collection.prefix.empty() || copy.collection.Covers(key);
+    return copy.collection.Covers(key);
   });
   return found == copies->rend() ? nullptr : &*found;
 }

@@ -33,7 +33,7 @@ RemoteEntry EntryOf(tributary::v1::ReadEntry& proto, const common::Version& head
   if (!proto.found()) return {.key = std::move(*proto.mutable_key()), .version = head};
   const common::Epoch own = EpochOf(proto.epoch());
   return {.key = std::move(*proto.mutable_key()),
-          .found = proto.found(),
+          .found = true,
           .value = std::move(*proto.mutable_value()),
           .content_type = std::move(*proto.mutable_content_type()),
           .version = {.epoch = own != 0 ? own : head.epoch, .revision = proto.revision()},

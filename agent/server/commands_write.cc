@@ -48,11 +48,6 @@ std::optional<std::string> ParseSetWithTime(Args args, std::int64_t unit_ms,
   return AddWrite(args[1], args[3], request, options);
 }
 
-void AskControlPlane(Session& session, const KeyRef& ref) {
-  session.lacks().timeout = session.need().timeout;
-  session.lacks().Add(ReadQuestion::Kind::kStrong, ref.dataset, ref.key);
-}
-
 // An owner need not have a copy of its dataset to make its writes depend on what is there: the
 // control plane tells.
 KeyRead ReadWatched(Session& session, const Reader& reader, std::string_view client_key,
@@ -63,8 +58,7 @@ KeyRead ReadWatched(Session& session, const Reader& reader, std::string_view cli
   const auto& status = session.services().snapshot.status();
   if (ref && !told && status.wanted_known && status.Covering(ref->dataset, ref->key) == nullptr &&
       reader.CoverageOf(ref->dataset, ref->key) == Coverage::kNotSubscribed) {
-    AskControlPlane(session, *ref);
-    return {};
+    return Lacking(session, ReadQuestion::Kind::kStrong, *ref);
   }
   return ReadKey(session, reader, client_key, name_key);
 }
@@ -78,7 +72,7 @@ common::Version AbsentSince(Session& session, const Reader& reader, std::string_
   const common::Version since =
       told != nullptr ? told->entry.version
                       : reader.ReachOf(ref->dataset, ref->key).value_or(common::Version{});
-  if (since.epoch == 0) AskControlPlane(session, *ref);
+  if (since.epoch == 0) Lacking(session, ReadQuestion::Kind::kStrong, *ref);
   return since;
 }
 

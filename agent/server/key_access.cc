@@ -62,12 +62,6 @@ KeyRead Failed(Session& session, ReadResult result, std::string error, std::stri
   return {.error = std::move(error)};
 }
 
-KeyRead Lacking(Session& session, ReadQuestion::Kind kind, const KeyRef& ref) {
-  session.lacks().timeout = session.need().timeout;
-  session.lacks().Add(kind, ref.dataset, ref.key);
-  return {};
-}
-
 std::optional<common::Version> VersionOf(const std::optional<Found>& found) {
   return found ? std::optional(found->version) : std::nullopt;
 }
@@ -100,8 +94,9 @@ KeyRead LookUp(Session& session, const Reader& reader, const KeyRef& ref,
     return Failed(session, ResultOf(answer->coverage),
                   Explain(session, reader, answer->coverage, ref), client_key, name_key);
   }
-  if (IsBehindWrite(session, reader, ref))
+  if (IsBehindWrite(session, reader, ref)) {
     return Lacking(session, ReadQuestion::Kind::kStrong, ref);
+  }
   KeyRead read{.found = answer->found};
   if (read.found && session.Expired(read.found->entry.expires_at_ms)) read.found.reset();
   session.NoteVersion(client_key, VersionOf(read.found));
@@ -215,6 +210,12 @@ void PrefetchKeys(const Reader& reader, std::span<const std::string_view> client
     keys[count++] = {key.substr(0, slash), key.substr(slash + 1)};
   }
   reader.Prefetch({keys.data(), count});
+}
+
+KeyRead Lacking(Session& session, ReadQuestion::Kind kind, const KeyRef& ref) {
+  session.lacks().timeout = session.need().timeout;
+  session.lacks().Add(kind, ref.dataset, ref.key);
+  return {};
 }
 
 KeyRead ReadKey(Session& session, const Reader& reader, std::string_view client_key,

@@ -29,6 +29,9 @@ struct KeyRead {
   std::optional<std::chrono::milliseconds> age = {};
 };
 
+// Notes that the control plane must be asked for the key; what is returned does not matter.
+KeyRead Lacking(Session& session, ReadQuestion::Kind kind, const KeyRef& ref);
+
 // If the key cannot be answered yet, that is noted in session.lacks() and what is returned does not
 // matter: the command runs again.
 // Counts the result for the command that runs. `name_key`: errors say which key, for commands that

@@ -45,10 +45,12 @@ class RecentWrites {
     order_.emplace_back(now + kKept, hash);
     until_.store(now + kKept, std::memory_order_release);
   }
+  // False: nothing was ever written; without a lock or a look at the clock.
   bool any() const { return until_.load(std::memory_order_acquire) != common::MonotonicTime{}; }
-  // Absent: not written lately.
+  // Absent: not written lately. Takes the lock only while there is anything to be found.
   std::optional<common::Version> Find(std::string_view dataset, std::string_view key,
                                       common::MonotonicTime now) TSA_EXCLUDES(mutex_) {
+    if (now >= until_.load(std::memory_order_acquire)) return std::nullopt;
     common::MutexLock lock(mutex_);
     Forget(now);
     const auto found = writes_.find(HashOf(dataset, key));

@@ -6,8 +6,6 @@
 #include "control-plane/store/sums.h"
 
 namespace cp {
-namespace {}  // namespace
-
 std::int64_t MillisBetween(common::MonotonicTime from, common::MonotonicTime to) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(to - from).count();
 }
