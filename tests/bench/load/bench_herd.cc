@@ -48,7 +48,7 @@ grpc::ByteBuffer Buffer(const common::DeltaRequest& request) {
   return {&slice, 1};
 }
 
-// One stream of one agent; deletes itself when gRPC has let go of it.
+// One stream of one agent. The herd deletes it, behind kEnded: gRPC has let go of it then.
 class Stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   Stream(std::size_t agent, grpc::GenericStub& stub, const common::DeltaRequest& first,
@@ -88,8 +88,7 @@ class Stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::Byte
     StartRead(&response_);
   }
   void OnDone(const grpc::Status&) override {
-    Post({.kind = Event::Kind::kEnded, .agent = agent_});
-    delete this;
+    Post({.kind = Event::Kind::kEnded, .agent = agent_});  // the last line: `this` may be gone
   }
 
  private:
@@ -170,7 +169,7 @@ class Herd {
   static constexpr auto kMin = common::kReconnectBackoffMin;
   static constexpr auto kMax = common::kReconnectBackoffMax;
   struct Agent {
-    Stream* stream = nullptr;
+    std::unique_ptr<Stream> stream = {};
     bool there = false;
     std::optional<common::Backoff> backoff = {};
   };
@@ -187,7 +186,8 @@ class Herd {
     first.subscribe = {collection_};
     if (from_) first.initial_versions = {{collection_, common::FormatCursor(*from_)}};
     ++open_;
-    agents_[i].stream = new Stream(i, *stubs_[i % stubs_.size()], first, events_);
+    agents_[i].stream =
+        std::make_unique<Stream>(i, *stubs_[i % stubs_.size()], first, events_);
   }
   void Turn() {
     auto wait = std::chrono::nanoseconds(std::chrono::seconds(1));
@@ -210,7 +210,7 @@ class Herd {
     }
     if (event.kind != Event::Kind::kEnded) return;
     --open_;
-    agent.stream = nullptr;
+    agent.stream.reset();
     if (dropping_) return;
     ++refused_;
     due_.emplace(Clock::now() + agent.backoff->Next(), event.agent);

@@ -78,6 +78,7 @@ PublishClient::PublishClient(const std::string& address, const std::string& serv
 void PublishClient::Publish(std::uint64_t first, std::size_t count, std::uint64_t keys,
                             std::size_t value_bytes, std::uint64_t round) {
   tributary::v1::PublishRequest request;
+  request.set_settled(durable_);  // as agents do
   auto* const batch = request.add_batches();
   batch->set_sequence(++sent_);
   for (std::size_t i = 0; i < count; ++i) {
