@@ -353,10 +353,9 @@ Consistency Reader::ReadConsistency(const Field& spec) {
     Complain({map->node, Join(map->path, "maxStaleness"), map->line},
              "is required with level bounded, for example 5s");
   }
-  if (!bounded && staleness)
-    Complain(*staleness,
-             "only goes with level bounded: remove it, or "
-             "write level: bounded");
+  if (!bounded && staleness) {
+    Complain(*staleness, "only goes with level bounded: remove it, or write level: bounded");
+  }
   if (const std::optional<Field> on_stale = Find(*map, "onStale"); on_stale && !bounded) {
     Complain(*on_stale, "only goes with level bounded: remove it, or write level: bounded");
   }

@@ -89,20 +89,29 @@ std::string StructString(std::string_view bytes, std::string_view name) {
   return {};
 }
 
+Status DecodeNodeField(const WireReader& in, NodeInfo& node) {
+  switch (in.field()) {
+    case kNodeId:
+      return CopyShortText("node.id", in.bytes(), node.id);
+    case kNodeCluster:
+      return CopyShortText("node.cluster", in.bytes(), node.cluster);
+    case kNodeUserAgent:
+      return CopyShortText("node.user_agent_name", in.bytes(), node.user_agent);
+    case kNodeFeatures:
+      return AddFeature(in.bytes(), node.features);
+    case kNodeMetadata:
+      node.instance = StructString(in.bytes(), kInstanceKey);
+      return OkStatus();
+    default:
+      return OkStatus();
+  }
+}
+
 Status DecodeNode(std::string_view bytes, NodeInfo& node) {
   RETURN_IF_ERROR(CheckSize("node", bytes.size(), kNodeBytesMax));
   WireReader in(bytes);
   while (in.Next()) {
-    if (!in.is_bytes()) continue;
-    if (in.field() == kNodeId) RETURN_IF_ERROR(CopyShortText("node.id", in.bytes(), node.id));
-    if (in.field() == kNodeCluster) {
-      RETURN_IF_ERROR(CopyShortText("node.cluster", in.bytes(), node.cluster));
-    }
-    if (in.field() == kNodeUserAgent) {
-      RETURN_IF_ERROR(CopyShortText("node.user_agent_name", in.bytes(), node.user_agent));
-    }
-    if (in.field() == kNodeFeatures) RETURN_IF_ERROR(AddFeature(in.bytes(), node.features));
-    if (in.field() == kNodeMetadata) node.instance = StructString(in.bytes(), kInstanceKey);
+    if (in.is_bytes()) RETURN_IF_ERROR(DecodeNodeField(in, node));
   }
   return in.ok() ? OkStatus() : Malformed("node");
 }

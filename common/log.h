@@ -87,6 +87,8 @@ class Log {
   // Each line, without its end, goes to `write` (tests).
   Log(LogLevel level, LogFormat format, std::function<void(std::string_view)> write);
   ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
 
   void Debug(std::string_view event, LogFields fields = {}) {
     Write(LogLevel::kDebug, event, fields);

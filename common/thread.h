@@ -23,8 +23,10 @@ class Thread {
           run();
         }) {}
   ~Thread() { Join(); }
-  Thread(Thread&&) = default;
-  Thread& operator=(Thread&& other) {
+  Thread(const Thread&) = delete;
+  Thread(Thread&&) noexcept = default;
+  Thread& operator=(const Thread&) = delete;
+  Thread& operator=(Thread&& other) noexcept {
     Join();
     thread_ = std::move(other.thread_);
     return *this;
