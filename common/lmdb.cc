@@ -141,6 +141,12 @@ StatusOr<WriteTxn> Env::BeginWrite() {
   return WriteTxn(txn);
 }
 
+StatusOr<WriteTxn> Env::BeginWrite(ChangeListener& listener) {
+  MDB_txn* txn = nullptr;
+  RETURN_IF_ERROR(ToStatus(mdb_txn_begin(env_, nullptr, 0, &txn), "begin a write"));
+  return WriteTxn(txn, &listener);
+}
+
 StatusOr<Dbi> Env::OpenDatabase(const std::string& name) {
   ASSIGN_OR_RETURN(WriteTxn txn, BeginWrite());
   ASSIGN_OR_RETURN(const Dbi dbi, txn.OpenDatabase(name));
@@ -166,10 +172,32 @@ StatusOr<bool> Env::IsEmpty() const {
 
 Status Env::Sync() { return ToStatus(mdb_env_sync(env_, 1), "sync"); }
 
+Status Env::SyncGently() {
+  constexpr off64_t kStep = 1 * kMiB;
+  constexpr unsigned kWriteAndWait =
+      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  int fd = -1;
+  RETURN_IF_ERROR(ToStatus(mdb_env_get_fd(env_, &fd), "sync"));
+  const auto end = static_cast<off64_t>(used_bytes());
+  // Failures show in Sync, which makes durable what this has only written.
+  for (off64_t at = 0; at < end; at += kStep) ::sync_file_range(fd, at, kStep, kWriteAndWait);
+  return Sync();
+}
+
+Status Env::SetSync(bool sync) {
+  return ToStatus(mdb_env_set_flags(env_, MDB_NOSYNC, sync ? 0 : 1), "set whether commits sync");
+}
+
 std::size_t Env::map_bytes() const {
   MDB_envinfo info;
   mdb_env_info(env_, &info);
   return info.me_mapsize;
+}
+
+std::size_t Env::page_bytes() const {
+  MDB_stat stat;
+  mdb_env_stat(env_, &stat);
+  return stat.ms_psize;
 }
 
 std::size_t Env::used_bytes() const {
@@ -223,6 +251,7 @@ StatusOr<Dbi> WriteTxn::OpenDatabase(const std::string& name) {
 Status WriteTxn::Put(Dbi dbi, std::string_view key, std::string_view value) {
   MDB_val k = ToVal(key);
   MDB_val v = ToVal(value);
+  if (listener_ != nullptr) listener_->OnPut(dbi, key, value);
   return ToStatus(mdb_put(txn_, dbi, &k, &v, 0), "write");
 }
 
@@ -231,26 +260,32 @@ StatusOr<std::optional<std::string_view>> WriteTxn::PutIfAbsent(Dbi dbi, std::st
   MDB_val k = ToVal(key);
   MDB_val v = ToVal(value);
   const int code = mdb_put(txn_, dbi, &k, &v, MDB_NOOVERWRITE);
-  if (code == MDB_SUCCESS) return std::optional<std::string_view>();
   if (code == MDB_KEYEXIST) return std::optional(ToView(v));
-  return ToStatus(code, "write");
+  RETURN_IF_ERROR(ToStatus(code, "write"));
+  if (listener_ != nullptr) listener_->OnPut(dbi, key, value);
+  return std::optional<std::string_view>();
 }
 
 Status WriteTxn::Append(Dbi dbi, std::string_view key, std::string_view value) {
   MDB_val k = ToVal(key);
   MDB_val v = ToVal(value);
+  if (listener_ != nullptr) listener_->OnPut(dbi, key, value);
   return ToStatus(mdb_put(txn_, dbi, &k, &v, MDB_APPEND), "append");
 }
 
 StatusOr<bool> WriteTxn::Delete(Dbi dbi, std::string_view key) {
   MDB_val k = ToVal(key);
+  if (listener_ != nullptr) listener_->OnDelete(dbi, key);
   const int code = mdb_del(txn_, dbi, &k, nullptr);
   if (code == MDB_NOTFOUND) return false;
   RETURN_IF_ERROR(ToStatus(code, "delete"));
   return true;
 }
 
-Status WriteTxn::Clear(Dbi dbi) { return ToStatus(mdb_drop(txn_, dbi, 0), "clear a database"); }
+Status WriteTxn::Clear(Dbi dbi) {
+  CHECK(listener_ == nullptr);
+  return ToStatus(mdb_drop(txn_, dbi, 0), "clear a database");
+}
 
 // LMDB reports a write that was cut short, as happens when the disk fills up, as EIO.
 Status WriteTxn::Commit() {
@@ -262,7 +297,7 @@ Status WriteTxn::Commit() {
 StatusOr<Cursor> Cursor::Open(const Txn& txn, Dbi dbi) {
   MDB_cursor* cursor = nullptr;
   RETURN_IF_ERROR(ToStatus(mdb_cursor_open(txn.raw(), dbi, &cursor), "open a cursor"));
-  return Cursor(cursor);
+  return Cursor(cursor, txn.listener_);
 }
 
 Cursor::~Cursor() {
@@ -271,6 +306,7 @@ Cursor::~Cursor() {
 
 Cursor::Cursor(Cursor&& other) noexcept
     : cursor_(std::exchange(other.cursor_, nullptr)),
+      listener_(other.listener_),
       key_(other.key_),
       value_(other.value_),
       valid_(other.valid_) {}
@@ -297,6 +333,7 @@ Status Cursor::Prev() { return Move({}, MDB_PREV); }
 // After a deletion MDB_NEXT stands still, on the entry that has moved up. (MDB_GET_CURRENT would do
 // so too, but fails with EINVAL when the last entry is gone.)
 Status Cursor::DeleteCurrent() {
+  if (listener_ != nullptr) listener_->OnDelete(mdb_cursor_dbi(cursor_), key_);
   RETURN_IF_ERROR(ToStatus(mdb_cursor_del(cursor_, 0), "delete"));
   return Next();
 }
@@ -304,6 +341,7 @@ Status Cursor::DeleteCurrent() {
 Status Cursor::Append(std::string_view key, std::string_view value) {
   MDB_val k = ToVal(key);
   MDB_val v = ToVal(value);
+  if (listener_ != nullptr) listener_->OnPut(mdb_cursor_dbi(cursor_), key, value);
   return ToStatus(mdb_cursor_put(cursor_, &k, &v, MDB_APPEND), "append");
 }
 

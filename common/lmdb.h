@@ -48,18 +48,33 @@ std::size_t MapReserve(std::size_t bytes_max);
 class ReadTxn;
 class WriteTxn;
 
+// Told of every change that a write transaction makes, in order, whether it will commit or not.
+class ChangeListener {
+ public:
+  ChangeListener() = default;
+  ChangeListener(const ChangeListener&) = delete;
+  ChangeListener& operator=(const ChangeListener&) = delete;
+  virtual ~ChangeListener() = default;
+  virtual void OnPut(Dbi dbi, std::string_view key, std::string_view value) = 0;
+  virtual void OnDelete(Dbi dbi, std::string_view key) = 0;
+};
+
 class Env {
  public:
   // FAILED_PRECONDITION: another process or Env of this process holds `dir` (an flock on
   // `dir`/lock, released when the process dies).
   static StatusOr<Env> Open(const EnvOptions& options);
   ~Env();
+  Env(const Env&) = delete;
   Env(Env&& other) noexcept;
+  Env& operator=(const Env&) = delete;
   Env& operator=(Env&& other) noexcept;
 
   StatusOr<ReadTxn> BeginRead() const;
   // Blocks while another write transaction is open.
   StatusOr<WriteTxn> BeginWrite();
+  // As BeginWrite; `listener` is told of every change but Clear. It outlives the transaction.
+  StatusOr<WriteTxn> BeginWrite(ChangeListener& listener);
 
   // Opens, or creates, a named database; the handle is valid for transactions begun afterwards.
   StatusOr<Dbi> OpenDatabase(const std::string& name);
@@ -68,8 +83,13 @@ class Env {
   // True if no named database was ever created.
   StatusOr<bool> IsEmpty() const;
 
-  Status Sync();                      // flushes to disk
+  Status Sync();                      // flushes to disk; from any thread
+  // As Sync, in small steps, so that others' flushes on this disk do not wait for all of it.
+  Status SyncGently();
+  // Whether commits from now on do so: EnvOptions::sync. REQUIRES: nobody else calls Sync.
+  Status SetSync(bool sync);
   std::size_t map_bytes() const;      // the bound
+  std::size_t page_bytes() const;
   std::size_t used_bytes() const;     // pages in use × page size, from the last commit
   std::size_t last_commit() const;    // its Txn::id(); not older than what any reader has seen
   MDB_env* raw() const { return env_; }
@@ -94,19 +114,29 @@ class Txn {
   std::size_t id() const { return mdb_txn_id(txn_); }
 
  protected:
-  explicit Txn(MDB_txn* txn) : txn_(txn) {}
-  Txn(Txn&& other) noexcept : txn_(std::exchange(other.txn_, nullptr)) {}
+  friend class Cursor;
+
+  explicit Txn(MDB_txn* txn, ChangeListener* listener = nullptr) : txn_(txn), listener_(listener) {}
+  Txn(const Txn&) = delete;
+  Txn(Txn&& other) noexcept
+      : txn_(std::exchange(other.txn_, nullptr)), listener_(other.listener_) {}
+  Txn& operator=(const Txn&) = delete;
   Txn& operator=(Txn&&) = delete;
   ~Txn() {
     if (txn_ != nullptr) mdb_txn_abort(txn_);
   }
   MDB_txn* txn_;
+  ChangeListener* listener_;  // null: nobody wants to know
 };
 
 class ReadTxn final : public Txn {
  public:
   explicit ReadTxn(MDB_txn* txn) : Txn(txn) {}
+  ReadTxn(const ReadTxn&) = delete;
   ReadTxn(ReadTxn&&) noexcept = default;
+  ReadTxn& operator=(const ReadTxn&) = delete;
+  ReadTxn& operator=(ReadTxn&&) = delete;
+  ~ReadTxn() = default;
 
   // Lets go of the snapshot so that its pages can be reused; nothing may be read until Renew.
   void Reset() { mdb_txn_reset(txn_); }
@@ -118,8 +148,12 @@ class ReadTxn final : public Txn {
 
 class WriteTxn final : public Txn {
  public:
-  explicit WriteTxn(MDB_txn* txn) : Txn(txn) {}
+  explicit WriteTxn(MDB_txn* txn, ChangeListener* listener = nullptr) : Txn(txn, listener) {}
+  WriteTxn(const WriteTxn&) = delete;
   WriteTxn(WriteTxn&&) noexcept = default;
+  WriteTxn& operator=(const WriteTxn&) = delete;
+  WriteTxn& operator=(WriteTxn&&) = delete;
+  ~WriteTxn() = default;
 
   // As Env::OpenDatabase, within this transaction; valid for others once it has committed.
   StatusOr<Dbi> OpenDatabase(const std::string& name);
@@ -131,7 +165,8 @@ class WriteTxn final : public Txn {
   Status Append(Dbi dbi, std::string_view key, std::string_view value);
   // True if there was something to delete.
   StatusOr<bool> Delete(Dbi dbi, std::string_view key);
-  Status Clear(Dbi dbi);   // deletes all entries, keeps the database
+  // Deletes all entries, keeps the database. REQUIRES: no listener.
+  Status Clear(Dbi dbi);
 
   // Ends the transaction either way; on failure nothing of it is stored. REQUIRES: the cursors of
   // this transaction are destroyed.
@@ -143,7 +178,9 @@ class Cursor {
  public:
   static StatusOr<Cursor> Open(const Txn& txn, Dbi dbi);
   ~Cursor();
+  Cursor(const Cursor&) = delete;
   Cursor(Cursor&& other) noexcept;
+  Cursor& operator=(const Cursor&) = delete;
   Cursor& operator=(Cursor&&) = delete;
 
   Status Seek(std::string_view key);   // to the first key ≥ `key`
@@ -160,10 +197,11 @@ class Cursor {
   Status Append(std::string_view key, std::string_view value);
 
  private:
-  explicit Cursor(MDB_cursor* cursor) : cursor_(cursor) {}
+  Cursor(MDB_cursor* cursor, ChangeListener* listener) : cursor_(cursor), listener_(listener) {}
   Status Move(MDB_val key, MDB_cursor_op operation);
 
   MDB_cursor* cursor_;
+  ChangeListener* listener_;
   std::string_view key_;
   std::string_view value_;
   bool valid_ = false;

@@ -14,6 +14,7 @@ namespace cp {
 namespace {
 
 constexpr int kRounds = 60;
+constexpr std::size_t kLogBytes = 32 * common::kKiB;  // a checkpoint every few commits
 constexpr Revision kCreated = 1;  // the revision that declaring the dataset takes
 
 // Every batch follows from its sequence alone, so the state after any of them can be recomputed.
@@ -51,7 +52,8 @@ constexpr ssize_t kAckBytes = sizeof(Acknowledged);
 
 // In the child: commits until it is killed; acknowledges only what Commit has returned.
 [[noreturn]] void CommitForever(const std::string& dir, int out) {
-  const std::unique_ptr<LmdbStore> store = testing::OpenStore(dir);
+  const std::unique_ptr<LmdbStore> store =
+      testing::OpenStore(dir, std::size_t{1} << 30, kLogBytes);
   Group declare;
   declare.declarations.push_back(testing::DeclareDataset("d", "o"));
   CHECK(store->Commit(declare).ok());

@@ -26,7 +26,8 @@
 
 namespace cp::layout {
 
-inline constexpr std::uint32_t kFormat = 2;
+inline constexpr std::uint32_t kFormat = 3;
+inline constexpr std::uint32_t kFormatWithoutLog = 2;  // the same tables; no redo log in front
 inline constexpr std::string_view kKind = "control-plane";
 inline constexpr std::string_view kMetaKind = "kind";
 inline constexpr std::string_view kMetaFormat = "format";

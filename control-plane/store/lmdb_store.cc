@@ -39,24 +39,27 @@ bool OnlyRemoves(const Group& group) {
 
 common::StatusOr<std::unique_ptr<LmdbStore>> LmdbStore::Open(const LmdbStoreOptions& options) {
   const std::size_t map_bytes = options.map_bytes + lmdb::MapReserve(options.map_bytes);
-  ASSIGN_OR_RETURN(lmdb::Env env, lmdb::Env::Open({.dir = options.dir,
-                                                   .map_bytes = map_bytes,
-                                                   .databases_max = kTablesMax,
-                                                   .readers_max = options.views_max,
-                                                   .sync = options.sync}));
-  ASSIGN_OR_RETURN(const Tables tables, OpenTables(env, options.dir));
+  ASSIGN_OR_RETURN(std::unique_ptr<DurableEnv> durable,
+                   DurableEnv::Open({.env = {.dir = options.dir,
+                                             .map_bytes = map_bytes,
+                                             .databases_max = kTablesMax,
+                                             .readers_max = options.views_max,
+                                             .sync = options.sync},
+                                     .log_bytes = options.log_bytes}));
+  ASSIGN_OR_RETURN(const Tables tables, OpenTables(durable->env(), options.dir));
+  RETURN_IF_ERROR(durable->Recover(AllTables(tables)));
   Epoch epoch = 0;
   CatalogPtr catalog;
   {
-    ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, env.BeginRead());
+    ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, durable->env().BeginRead());
     ASSIGN_OR_RETURN(epoch, ReadMeta64(txn, tables, layout::kMetaEpoch));
     ASSIGN_OR_RETURN(catalog, ReadCatalog(txn, tables));
   }
   std::unique_ptr<LmdbStore> store(
-      new LmdbStore(std::move(env), options.map_bytes, tables, epoch, std::move(catalog)));
+      new LmdbStore(std::move(durable), options.map_bytes, tables, epoch, std::move(catalog)));
   std::int64_t next_expiry_ms = kNever;
   {
-    ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, store->env_.BeginRead());
+    ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, store->env().BeginRead());
     RETURN_IF_ERROR(store->NoteExpiry(txn, next_expiry_ms));
   }
   store->next_expiry_ms_ = next_expiry_ms;
@@ -74,16 +77,29 @@ common::Status LmdbStore::Note(common::Status status) {
   return status;
 }
 
-common::StatusOr<std::vector<Outcome>> LmdbStore::Commit(const Group& group) {
+template <typename Result>
+common::StatusOr<Result> LmdbStore::Write(
+    std::string_view doing, const std::function<common::StatusOr<Result>()>& write) {
   RETURN_IF_ERROR(CheckUsable());
-  auto outcomes = WriteGroup(group);
-  if (!outcomes.ok()) return Note(common::Annotate(outcomes.status(), "commit to the store"));
-  if (!group.declarations.empty()) UpdateCatalog(group.declarations);
+  common::StatusOr<Result> result = write();
+  if (result.status().code() == StatusCode::kResourceExhausted) {
+    const auto made = durable_->MakeRoom();
+    if (!made.ok()) return Note(common::Annotate(made.status(), doing));
+    if (*made) result = write();
+  }
+  if (!result.ok()) return Note(common::Annotate(result.status(), doing));
+  return result;
+}
+
+common::StatusOr<std::vector<Outcome>> LmdbStore::Commit(const Group& group) {
+  auto outcomes = Write<std::vector<Outcome>>("commit to the store",
+                                              [&] { return WriteGroup(group); });
+  if (outcomes.ok() && !group.declarations.empty()) UpdateCatalog(group.declarations);
   return outcomes;
 }
 
 common::StatusOr<std::vector<Outcome>> LmdbStore::WriteGroup(const Group& group) {
-  ASSIGN_OR_RETURN(lmdb::WriteTxn txn, env_.BeginWrite());
+  ASSIGN_OR_RETURN(lmdb::WriteTxn txn, durable_->BeginWrite());
   ASSIGN_OR_RETURN(const std::size_t before, LiveBytes(txn));
   GroupWriter writer(tables_, epoch_, txn, group.now_ms);
   RETURN_IF_ERROR(writer.Start());
@@ -101,16 +117,14 @@ common::StatusOr<std::vector<Outcome>> LmdbStore::WriteGroup(const Group& group)
   RETURN_IF_ERROR(writer.Finish());
   RETURN_IF_ERROR(NoteExpiry(txn, next_expiry_ms));
   if (!OnlyRemoves(group)) RETURN_IF_ERROR(CheckRoom(txn, before));
-  RETURN_IF_ERROR(txn.Commit());
+  RETURN_IF_ERROR(durable_->Commit(std::move(txn)));
   next_expiry_ms_ = next_expiry_ms;
   return outcomes;
 }
 
 common::StatusOr<std::size_t> LmdbStore::LiveBytes(const lmdb::Txn& txn) const {
   std::size_t sum = 0;
-  for (const lmdb::Dbi dbi :
-       {tables_.meta, tables_.declarations, tables_.datasets, tables_.entries, tables_.tombstones,
-        tables_.changes, tables_.removals, tables_.publishers, tables_.expiries, tables_.purging}) {
+  for (const lmdb::Dbi dbi : AllTables(tables_)) {
     ASSIGN_OR_RETURN(const std::size_t bytes, txn.Bytes(dbi));
     sum += bytes;
   }
@@ -126,21 +140,20 @@ common::Status LmdbStore::CheckRoom(const lmdb::Txn& txn, std::size_t before) co
 }
 
 common::StatusOr<Expired> LmdbStore::Expire(std::int64_t now_ms, std::size_t count_max) {
-  RETURN_IF_ERROR(CheckUsable());
-  const auto step = [&]() -> common::StatusOr<Expired> {
-    std::int64_t next_expiry_ms = kNever;
-    ASSIGN_OR_RETURN(lmdb::WriteTxn txn, env_.BeginWrite());
-    GroupWriter writer(tables_, epoch_, txn, now_ms);
-    RETURN_IF_ERROR(writer.Start());
-    ASSIGN_OR_RETURN(Expired expired, writer.Expire(count_max));
-    RETURN_IF_ERROR(writer.Finish());
-    RETURN_IF_ERROR(NoteExpiry(txn, next_expiry_ms));
-    RETURN_IF_ERROR(txn.Commit());
-    next_expiry_ms_ = next_expiry_ms;
-    return expired;
-  };
-  auto expired = step();
-  if (!expired.ok()) return Note(common::Annotate(expired.status(), "expire entries of the store"));
+  return Write<Expired>("expire entries of the store",
+                        [&] { return WriteExpired(now_ms, count_max); });
+}
+
+common::StatusOr<Expired> LmdbStore::WriteExpired(std::int64_t now_ms, std::size_t count_max) {
+  std::int64_t next_expiry_ms = kNever;
+  ASSIGN_OR_RETURN(lmdb::WriteTxn txn, durable_->BeginWrite());
+  GroupWriter writer(tables_, epoch_, txn, now_ms);
+  RETURN_IF_ERROR(writer.Start());
+  ASSIGN_OR_RETURN(Expired expired, writer.Expire(count_max));
+  RETURN_IF_ERROR(writer.Finish());
+  RETURN_IF_ERROR(NoteExpiry(txn, next_expiry_ms));
+  RETURN_IF_ERROR(durable_->Commit(std::move(txn)));
+  next_expiry_ms_ = next_expiry_ms;
   return expired;
 }
 
@@ -165,7 +178,7 @@ void LmdbStore::UpdateCatalog(const std::vector<DeclarationChange>& changes) {
 }
 
 common::StatusOr<std::unique_ptr<View>> LmdbStore::OpenView() const {
-  return LmdbView::Open(env_, tables_);
+  return LmdbView::Open(env(), tables_);
 }
 
 CatalogPtr LmdbStore::catalog() const {
@@ -177,7 +190,7 @@ common::StatusOr<std::uint64_t> LmdbStore::LastSequence(std::string_view publish
   if (publisher_id.empty() || publisher_id.size() > kPublisherKeyBytesMax) {
     return std::uint64_t{0};
   }
-  ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, env_.BeginRead());
+  ASSIGN_OR_RETURN(const lmdb::ReadTxn txn, env().BeginRead());
   ASSIGN_OR_RETURN(const auto bytes, txn.Get(tables_.publishers, publisher_id));
   if (!bytes) return std::uint64_t{0};
   ASSIGN_OR_RETURN(const layout::PublisherRecord record, layout::DecodePublisher(*bytes));
@@ -186,19 +199,15 @@ common::StatusOr<std::uint64_t> LmdbStore::LastSequence(std::string_view publish
 
 common::StatusOr<bool> LmdbStore::Compact(std::int64_t before_ms, std::uint64_t count_max,
                                           std::size_t budget) {
-  RETURN_IF_ERROR(CheckUsable());
-  CompactionProgress progress = progress_;  // kept only if the transaction is
-  const auto step = [&]() -> common::StatusOr<bool> {
-    ASSIGN_OR_RETURN(lmdb::WriteTxn txn, env_.BeginWrite());
+  return Write<bool>("compact the store", [&]() -> common::StatusOr<bool> {
+    CompactionProgress progress = progress_;  // kept only if the transaction is
+    ASSIGN_OR_RETURN(lmdb::WriteTxn txn, durable_->BeginWrite());
     ASSIGN_OR_RETURN(const bool more,
                      Compactor(tables_, txn, before_ms, count_max, budget).Step(progress));
-    RETURN_IF_ERROR(txn.Commit());
+    RETURN_IF_ERROR(durable_->Commit(std::move(txn)));
+    progress_ = std::move(progress);
     return more;
-  };
-  auto more = step();
-  if (!more.ok()) return Note(common::Annotate(more.status(), "compact the store"));
-  progress_ = std::move(progress);
-  return more;
+  });
 }
 
 }  // namespace cp

@@ -1,5 +1,5 @@
-// LmdbStore: the store in one LMDB environment of this process; every commit is one transaction
-// with fsync.
+// LmdbStore: the store in one LMDB environment of this process; every commit is one transaction,
+// durable by a redo log (durable_env.h).
 //
 // Thread: as Store says.  Lifetime: outlives its views.
 // How records lie: layout.h. A full disk or map refuses the commit and changes nothing; commits
@@ -9,14 +9,17 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "common/limits.h"
 #include "common/lmdb.h"
 #include "common/mutex.h"
 #include "control-plane/store/backup.h"
 #include "control-plane/store/compactor.h"
+#include "control-plane/store/durable_env.h"
 #include "control-plane/store/store.h"
 #include "control-plane/store/tables.h"
 
@@ -26,6 +29,7 @@ struct LmdbStoreOptions {
   std::string dir;                            // created if absent
   std::size_t map_bytes = std::size_t{256} << 30;  // address space, not memory: bounds the file
   unsigned views_max = 512;                   // open at once
+  std::size_t log_bytes = 16 * common::kMiB;  // of changes to make again after a crash, at most
   bool sync = true;  // false: commits survive kill -9 but not a host crash; for benchmarks
 };
 
@@ -43,21 +47,22 @@ class LmdbStore final : public Store {
                                  std::size_t budget) override;
   common::StatusOr<Expired> Expire(std::int64_t now_ms, std::size_t count_max) override;
   std::optional<std::int64_t> next_expiry_ms() const override;
-  std::size_t bytes_used() const override { return env_.used_bytes(); }
+  std::size_t bytes_used() const override { return env().used_bytes(); }
   common::StatusOr<std::unique_ptr<BackupReader>> OpenBackup(std::int64_t now_ms) const override {
-    return BackupReader::Open(env_, tables_, now_ms);
+    return BackupReader::Open(env(), tables_, now_ms);
   }
 
-  // For check.h: the rows behind the interface.
-  const common::lmdb::Env& env() const { return env_; }
+  // For tests: what is behind the interface.
+  const common::lmdb::Env& env() const { return durable_->env(); }
   const Tables& tables() const { return tables_; }
+  const DurableEnv& durable() const { return *durable_; }
 
  private:
   static constexpr std::int64_t kNever = INT64_MAX;
 
-  LmdbStore(common::lmdb::Env env, std::size_t bytes_max, const Tables& tables, Epoch epoch,
-            CatalogPtr catalog)
-      : env_(std::move(env)),
+  LmdbStore(std::unique_ptr<DurableEnv> durable, std::size_t bytes_max, const Tables& tables,
+            Epoch epoch, CatalogPtr catalog)
+      : durable_(std::move(durable)),
         bytes_max_(bytes_max),
         tables_(tables),
         epoch_(epoch),
@@ -66,7 +71,12 @@ class LmdbStore final : public Store {
   common::Status CheckUsable() const;
   // Remembers an error after which the store must not be written.
   common::Status Note(common::Status status);
+  // Makes one write of `doing`; once more if it does not fit and room can be made.
+  template <typename Result>
+  common::StatusOr<Result> Write(std::string_view doing,
+                                 const std::function<common::StatusOr<Result>()>& write);
   common::StatusOr<std::vector<Outcome>> WriteGroup(const Group& group);
+  common::StatusOr<Expired> WriteExpired(std::int64_t now_ms, std::size_t count_max);
   // What the tables hold.
   common::StatusOr<std::size_t> LiveBytes(const common::lmdb::Txn& txn) const;
   // RESOURCE_EXHAUSTED: `txn` would leave more than `before` and more than the map's bound.
@@ -75,7 +85,7 @@ class LmdbStore final : public Store {
   common::Status NoteExpiry(const common::lmdb::Txn& txn, std::int64_t& next) const;
   void UpdateCatalog(const std::vector<DeclarationChange>& changes);
 
-  common::lmdb::Env env_;
+  std::unique_ptr<DurableEnv> durable_;
   const std::size_t bytes_max_;
   const Tables tables_;
   const Epoch epoch_;

@@ -262,9 +262,22 @@ void ExpectRefused(const std::string& dir, std::string_view named) {
 TEST_F(LmdbStoreTest, RefusesANewerFormat) {
   store_.reset();
   PutMeta(dir_.path(), layout::kMetaFormat, layout::EncodeNumber32(layout::kFormat + 1));
-  ExpectRefused(dir_.path(), "has format 3, this version reads format 2");
+  ExpectRefused(dir_.path(), "has format 4, this version reads formats 2 and 3");
   PutMeta(dir_.path(), layout::kMetaFormat, layout::EncodeNumber32(layout::kFormat));
   Reopen();
+}
+
+TEST_F(LmdbStoreTest, BringsTheFormatBeforeUpToDate) {
+  Declare(testing::DeclareDataset("d", "o"));
+  Publish(MakeBatch("p", 1, {Put("d", "a", "1")}));
+  store_.reset();
+  for (int i = 0; i < 3; ++i) std::filesystem::remove(fmt::format("{}/redo.{}", dir_.path(), i));
+  PutMeta(dir_.path(), layout::kMetaFormat, layout::EncodeNumber32(layout::kFormatWithoutLog));
+  Reopen();
+  EXPECT_EQ(*store_->LastSequence("p"), 1u);
+  const auto txn = *store_->env().BeginRead();
+  EXPECT_EQ(*txn.Get(store_->tables().meta, layout::kMetaFormat),
+            layout::EncodeNumber32(layout::kFormat));
 }
 
 TEST(LmdbStoreOpenTest, RefusesAnotherProgramsDirectory) {

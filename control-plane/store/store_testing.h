@@ -44,8 +44,9 @@ inline std::uint64_t Seed() {
 }
 
 inline std::unique_ptr<LmdbStore> OpenStore(const std::string& dir,
-                                            std::size_t map_bytes = std::size_t{1} << 30) {
-  auto store = LmdbStore::Open({.dir = dir, .map_bytes = map_bytes});
+                                            std::size_t map_bytes = std::size_t{1} << 30,
+                                            std::size_t log_bytes = 16 * common::kMiB) {
+  auto store = LmdbStore::Open({.dir = dir, .map_bytes = map_bytes, .log_bytes = log_bytes});
   if (!store.ok()) common::CheckFailed(store.status().ToString().c_str(), __FILE__, __LINE__);
   return *std::move(store);
 }

@@ -24,11 +24,21 @@ common::Status CheckMeta(const lmdb::ReadTxn& txn, lmdb::Dbi meta, std::string_v
   ASSIGN_OR_RETURN(const auto format_bytes, txn.Get(meta, layout::kMetaFormat));
   if (!format_bytes) return Error(StatusCode::kDataLoss, "{}: the format version is missing", dir);
   ASSIGN_OR_RETURN(const std::uint32_t format, layout::DecodeNumber32(*format_bytes));
-  if (format == layout::kFormat) return common::OkStatus();
+  if (format == layout::kFormat || format == layout::kFormatWithoutLog) return common::OkStatus();
   return Error(StatusCode::kFailedPrecondition,
-               "data directory {} has format {}, this version reads format {}; start the version "
-               "that wrote it, or restore a backup into an empty directory",
-               dir, format, layout::kFormat);
+               "data directory {} has format {}, this version reads formats {} and {}; start the "
+               "version that wrote it, or restore a backup into an empty directory",
+               dir, format, layout::kFormatWithoutLog, layout::kFormat);
+}
+
+// A version that knows no log must not open what needs one.
+common::Status Upgrade(lmdb::Env& env, const Tables& tables) {
+  const std::string current = layout::EncodeNumber32(layout::kFormat);
+  ASSIGN_OR_RETURN(lmdb::WriteTxn txn, env.BeginWrite());
+  ASSIGN_OR_RETURN(const auto format, txn.Get(tables.meta, layout::kMetaFormat));
+  if (format == current) return common::OkStatus();
+  RETURN_IF_ERROR(txn.Put(tables.meta, layout::kMetaFormat, current));
+  return txn.Commit();
 }
 
 common::Status CheckOwner(lmdb::Env& env, std::string_view dir) {
@@ -86,6 +96,7 @@ common::StatusOr<Tables> OpenTables(lmdb::Env& env, std::string_view dir) {
   }
   ASSIGN_OR_RETURN(Tables tables, OpenDataTables(env));
   ASSIGN_OR_RETURN(tables.meta, env.OpenDatabase("meta"));
+  RETURN_IF_ERROR(Upgrade(env, tables));
   return tables;
 }
 

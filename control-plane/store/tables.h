@@ -3,6 +3,7 @@
 // Thread: any; handles are plain numbers.  Lifetime: value; the environment outlives it.
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "common/lmdb.h"
@@ -16,7 +17,14 @@ struct Tables {
 };
 inline constexpr unsigned kTablesMax = 10;
 
-// Opens the tables; an empty environment gets new ones and a new epoch. `dir` is for messages.
+// In the order by which the redo log names them: append only.
+inline std::array<common::lmdb::Dbi, kTablesMax> AllTables(const Tables& t) {
+  return {t.meta,    t.declarations, t.datasets,   t.entries,  t.tombstones,
+          t.changes, t.removals,     t.publishers, t.expiries, t.purging};
+}
+
+// Opens the tables; an empty environment gets new ones and a new epoch; the format before this one
+// is brought up to date. REQUIRES: commits flush. `dir` is for messages.
 // FAILED_PRECONDITION: the directory is not a control plane's, or a newer version's.
 common::StatusOr<Tables> OpenTables(common::lmdb::Env& env, std::string_view dir);
 
