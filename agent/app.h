@@ -32,6 +32,8 @@ class App {
   App(AgentOptions options, const common::Clock& clock, common::Log& log);
   // Takes no more clients, answers what has come, ends the streams, flushes the cache.
   ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
 
   // A failure says which part could not start; then destroy the app.
   common::Status Start();

@@ -50,7 +50,7 @@ int main(int argc, char** argv) {
   }
   common::BlockStopSignals();
   common::KeepLargeBlocks();
-  mallopt(M_TRIM_THRESHOLD, kKeptBytes);
+  mallopt(M_TRIM_THRESHOLD, kKeptBytes);  // NOLINT(concurrency-mt-unsafe): the only thread
   agent::AgentOptions options;
   const auto table = agent::OptionTable(options);
   const auto loaded =

@@ -132,7 +132,7 @@ StatusOr<HostPort> ParseHostPort(std::string_view text) {
   return HostPort{std::string(host), static_cast<std::uint16_t>(*port)};
 }
 
-AdminServer::AdminServer(AdminHooks hooks, Log& log, Metrics& metrics)
+AdminServer::AdminServer(const AdminHooks& hooks, Log& log, Metrics& metrics)
     : impl_(std::make_unique<Impl>()) {
   Get("/", "this list",
       [this](const AdminRequest&) { return AdminResponse{.body = impl_->ListPages()}; });
@@ -185,7 +185,7 @@ Status AdminServer::Start(const std::string& listen) {
   };
   server.Get(".*", handle);
   server.Post(".*", handle);
-  server.set_exception_handler([](const auto&, auto& response, std::exception_ptr) {
+  server.set_exception_handler([](const auto&, auto& response, const std::exception_ptr&) {
     Answer(ErrorResponse(500, "internal error"), response);
   });
   const int port = address.port == 0
@@ -193,7 +193,7 @@ Status AdminServer::Start(const std::string& listen) {
                        : (server.bind_to_port(address.host, address.port) ? address.port : -1);
   if (port <= 0) {
     return Error(StatusCode::kUnavailable, "cannot listen on {}: {}", listen,
-                 errno == 0 ? "no such address" : std::strerror(errno));  // NOLINT
+                 errno == 0 ? "no such address" : ErrnoText(errno));
   }
   impl_->port = static_cast<std::uint16_t>(port);
   impl_->thread = Thread("admin", [impl = impl_.get()] {

@@ -50,7 +50,7 @@ StatusOr<HostPort> ParseHostPort(std::string_view text);
 
 class AdminServer {
  public:
-  AdminServer(AdminHooks hooks, Log& log, Metrics& metrics);
+  AdminServer(const AdminHooks& hooks, Log& log, Metrics& metrics);
   ~AdminServer();  // stops
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;

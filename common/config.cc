@@ -100,6 +100,7 @@ std::string Placeholder(const Option& option) {
 
 std::string Suggestion(const std::string& key, const std::vector<Option>& options) {
   std::vector<std::string_view> names;
+  names.reserve(options.size());
   for (const Option& option : options) names.push_back(option.name);
   return DidYouMean(key, names);
 }

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace common {
@@ -45,6 +46,9 @@ inline Status Annotate(const Status& status, std::string_view prefix) {
   return Status(status.code(), fmt::format("{}: {}", prefix, Message(status)));
 }
 
+// What the system says of an errno; on any thread, which strerror must not.
+inline std::string ErrnoText(int code) { return std::generic_category().message(code); }
+
 [[noreturn]] inline void CheckFailed(const char* what, const char* file, int line) {
   std::fprintf(stderr, "%s:%d: CHECK failed: %s\n", file, line, what);
   std::abort();
@@ -59,8 +63,8 @@ inline Status Annotate(const Status& status, std::string_view prefix) {
 #define TRIBUTARY_CONCAT_INNER(a, b) a##b
 #define TRIBUTARY_CONCAT(a, b) TRIBUTARY_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expression)                                        \
-  do {                                                                     \
+#define RETURN_IF_ERROR(expression)                                           \
+  do {                                                                        \
     if (::absl::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

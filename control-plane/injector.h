@@ -23,6 +23,8 @@ class Injector {
   Injector(const Options& options, KubeApi& api, const common::Clock& clock, common::Log& log,
            common::Metrics& metrics);
   ~Injector();
+  Injector(const Injector&) = delete;
+  Injector& operator=(const Injector&) = delete;
 
   common::Status Start();
   // OK once reviews can be answered.

@@ -24,6 +24,8 @@ class InjectorApp {
   InjectorApp(Options options, const common::Clock& clock, common::Log& log,
               common::Metrics& metrics);
   ~InjectorApp();
+  InjectorApp(const InjectorApp&) = delete;
+  InjectorApp& operator=(const InjectorApp&) = delete;
 
   common::Status Start();
 

@@ -17,7 +17,7 @@
 namespace agent {
 
 // Changed keys that an index has not heard of yet; beyond: it forgets all it knows.
-inline constexpr std::size_t kAnnouncedPlacesMax = 256 * 1024;
+inline constexpr std::size_t kAnnouncedPlacesMax = std::size_t{256} * 1024;
 
 // What a transaction changes in readable generations.
 struct ChangedPlaces {

@@ -43,7 +43,9 @@ class DirectoryLock {
   static common::StatusOr<DirectoryLock> Take(const std::string& dir);
   DirectoryLock() = default;  // of nothing
   ~DirectoryLock();
+  DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock(DirectoryLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
   DirectoryLock& operator=(DirectoryLock&& other) noexcept {
     std::swap(fd_, other.fd_);
     return *this;

@@ -52,6 +52,7 @@ std::optional<Place> PlaceIndex::Find(std::uint64_t hash) const {
   const auto tag = static_cast<std::uint32_t>(hash);
   for (const Slot& slot : SetOf(hash)->slots) {
     if (slot.tag != tag || slot.address_and_size == 0) continue;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): address and size share a word, on purpose
     return Place{.record = reinterpret_cast<const char*>(slot.address_and_size &
                                                          ((1ULL << kAddressBits) - 1)),
                  .size = static_cast<std::uint32_t>(slot.address_and_size >> kAddressBits),

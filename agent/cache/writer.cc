@@ -284,7 +284,7 @@ Status Writer::Deny(const Collection& collection, Denial denial) {
   if (found != impl_->copies.end() && found->second.by_name && denial == Denial::kNone) {
     ASSIGN_OR_RETURN(anew, impl_->NewGeneration());
   }
-  const Status status = impl_->Transact(collection, Impl::Kind::kLayout,
+  Status status = impl_->Transact(collection, Impl::Kind::kLayout,
                                         [&](WriteTxn& txn, CopyRecord& record) -> Status {
                                           was_readable = record.ready.has_value();
                                           had_data = HasData(record);

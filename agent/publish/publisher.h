@@ -37,6 +37,8 @@ class Publisher final : public WritePort {
  public:
   Publisher(PublisherOptions options, const common::Clock& clock, common::Log& log);
   ~Publisher() override;  // tells all that wait, then joins
+  Publisher(const Publisher&) = delete;
+  Publisher& operator=(const Publisher&) = delete;
 
   void Submit(WriteBatch batch, std::function<void(WriteOutcome)> done) override;
 

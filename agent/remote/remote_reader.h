@@ -37,6 +37,8 @@ class RemoteReader final : public ReadPort {
  public:
   RemoteReader(RemoteReaderOptions options, const common::Clock& clock, common::Log& log);
   ~RemoteReader() override;  // tells all that wait, then joins
+  RemoteReader(const RemoteReader&) = delete;
+  RemoteReader& operator=(const RemoteReader&) = delete;
 
   void Read(std::vector<ReadQuestion> questions) override;
   ReadQueue::Totals totals() const TSA_EXCLUDES(mutex_);

@@ -17,7 +17,9 @@ class Connected {
   ~Connected() {
     if (valid()) close(fd_);
   }
+  Connected(const Connected&) = delete;
   Connected(Connected&& other) noexcept : fd_(other.Take()) {}
+  Connected& operator=(const Connected&) = delete;
   Connected& operator=(Connected&& other) noexcept {
     std::swap(fd_, other.fd_);
     return *this;

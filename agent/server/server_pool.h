@@ -26,6 +26,8 @@ class ServerPool {
              WritePort& writes, ReadPort& reads, const StatusBoard& status,
              const common::Clock& clock);
   ~ServerPool();
+  ServerPool(const ServerPool&) = delete;
+  ServerPool& operator=(const ServerPool&) = delete;
 
   common::Status Listen();  // see SocketServer
   void Start();

@@ -126,6 +126,8 @@ class Session final : public Subscriber, public TrackingClient {
  public:
   Session(std::uint64_t id, Services& services);
   ~Session() override;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   // --- for the connection
   void Receive(std::string_view bytes);
@@ -255,8 +257,7 @@ class Session final : public Subscriber, public TrackingClient {
   void SendInvalid(std::optional<std::string_view> key);  // absent: all keys
   using ComposeWrite = std::function<void(const WriteOutcome& outcome, std::string& out)>;
   void Submit(WriteBatch batch, ComposeWrite compose);
-  void CompareToWatched(std::string_view client_key,
-                        const std::optional<common::Version>& version);
+  void CompareToWatched(std::string_view client_key, const std::optional<common::Version>& version);
   // False: they are not, or it cannot be told, and the reply says so.
   bool AreUnchangedHere(const Watches& watches);
   bool over_soft_limit() const {

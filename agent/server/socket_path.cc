@@ -20,7 +20,7 @@ common::StatusOr<bool> SomebodyListens(const std::string& path) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) {
     return common::Error(common::StatusCode::kUnavailable, "cannot make a socket: {}",
-                         std::strerror(errno));
+                         common::ErrnoText(errno));
   }
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -31,7 +31,7 @@ common::StatusOr<bool> SomebodyListens(const std::string& path) {
   if (code == 0 || error == EAGAIN) return true;  // EAGAIN: its backlog is full
   if (error == ECONNREFUSED || error == ENOENT) return false;
   return common::Error(common::StatusCode::kFailedPrecondition, "cannot try the socket {}: {}",
-                       path, std::strerror(error));
+                       path, common::ErrnoText(error));
 }
 
 }  // namespace
@@ -63,7 +63,7 @@ common::Status PrepareSocketPath(const std::string& path) {
   }
   if (unlink(path.c_str()) != 0 && errno != ENOENT) {
     return common::Error(common::StatusCode::kFailedPrecondition,
-                         "cannot remove the stale socket {}: {}", path, std::strerror(errno));
+                         "cannot remove the stale socket {}: {}", path, common::ErrnoText(errno));
   }
   return common::OkStatus();
 }

@@ -64,6 +64,8 @@ class SocketServer final : public LoopPort, private ConnectionOwner {
   SocketServer(const ServerOptions& options, const ServerParts& parts, std::size_t loop,
                std::size_t threads, std::unique_ptr<Reader> reader);
   ~SocketServer() override;
+  SocketServer(const SocketServer&) = delete;
+  SocketServer& operator=(const SocketServer&) = delete;
 
   // Takes clients itself. Makes the socket file; see PrepareSocketPath for what it refuses.
   common::Status Listen();

@@ -225,7 +225,7 @@ common::StatusOr<std::unique_ptr<Listener>> Listener::Listen(Loop& loop, const s
   }
   if (chmod(path.c_str(), static_cast<mode_t>(mode)) != 0) {
     return common::Error(common::StatusCode::kUnavailable, "cannot set mode {:o} of {}: {}", mode,
-                         path, std::strerror(errno));
+                         path, common::ErrnoText(errno));
   }
   const int code =
       uv_listen(Stream(handle->pipe), kListenBacklog, [](uv_stream_t* raw, int status) {

@@ -63,17 +63,17 @@ void CutAssembler::Start() {
 
 void CutAssembler::Track(const CopyState& copy, Offer offer) {
   Untrack(copy.collection);
-  Track_& track = tracks_[copy.collection];
+  TrackedCopy& track = tracks_[copy.collection];
   track.collection = copy.collection;
   track.entry_prefix = common::EntryName(copy.collection.dataset, "");
   track.denied = copy.denial != Denial::kNone;
   track.serves = copy.complete;
   track.may_guess = offer != Offer::kCursor;
   if (offer == Offer::kCursor) {
-    track.phase = copy.loading ? Track_::Phase::kLoading : Track_::Phase::kLive;
+    track.phase = copy.loading ? TrackedCopy::Phase::kLoading : TrackedCopy::Phase::kLive;
   }
-  if (offer == Offer::kVersions) track.phase = Track_::Phase::kLive;
-  if (offer == Offer::kNames) track.phase = Track_::Phase::kByName;
+  if (offer == Offer::kVersions) track.phase = TrackedCopy::Phase::kLive;
+  if (offer == Offer::kNames) track.phase = TrackedCopy::Phase::kByName;
   if (copy.complete && copy.cursor.epoch == kForeignEpoch) {
     track.foreign_revision = copy.cursor.revision;
   }
@@ -93,7 +93,7 @@ void CutAssembler::AwaitBegin(const common::Collection& collection) {
   const auto it = tracks_.find(collection);
   if (it == tracks_.end()) return;
   DropHeld(it->second);
-  it->second.phase = Track_::Phase::kAwaitBegin;
+  it->second.phase = TrackedCopy::Phase::kAwaitBegin;
   it->second.may_guess = false;  // late entries of the old subscription may come first
 }
 
@@ -124,17 +124,17 @@ void CutAssembler::TakeErrors(const DeltaResponseView& view, AssemblyOutcome& ou
     const auto it = by_name_.find(error.name);
     const std::optional<Denial> denial = DenialOf(error.code);
     if (it == by_name_.end()) continue;
-    Track_& track = *it->second;
+    TrackedCopy& track = *it->second;
     out.answered.push_back(track.collection);
-    if (!denial) continue;  // transient: the copy is kept
-    if (track.phase == Track_::Phase::kByName) continue;  // it did not ask for the collection
+    if (!denial) continue;                                     // transient: the copy is kept
+    if (track.phase == TrackedCopy::Phase::kByName) continue;  // it did not ask for the collection
     DropHeld(track);
     CacheStep step = Step(track, Kind::kDeny, false);
     step.denial = *denial;
     out.steps.push_back(std::move(step));
     track.denied = true;
     track.staged = false;
-    track.phase = Track_::Phase::kAwaitBegin;
+    track.phase = TrackedCopy::Phase::kAwaitBegin;
   }
 }
 
@@ -145,7 +145,7 @@ CutAssembler::Place CutAssembler::Locate(std::string_view name) {
     const bool plain = !segment.empty() && segment[0] != '*' &&
                        segment.find_first_of("%/") == std::string_view::npos &&
                        segment.size() <= common::kKeyBytesMax;
-    const bool alone = last_->phase != Track_::Phase::kByName || tracks_.size() == 1;
+    const bool alone = last_->phase != TrackedCopy::Phase::kByName || tracks_.size() == 1;
     if (plain && alone && last_->collection.Covers(segment)) {
       return {.track = last_, .key = segment};
     }
@@ -157,7 +157,7 @@ CutAssembler::Place CutAssembler::Locate(std::string_view name) {
     if (it == tracks_.end()) return {};
     return {.track = &it->second, .marker = true, .key = {}};
   }
-  Track_* track = Covering(parts->dataset, parts->key);
+  TrackedCopy* track = Covering(parts->dataset, parts->key);
   if (track == nullptr) return {};
   last_ = track;
   decoded_ = parts->key;
@@ -166,7 +166,8 @@ CutAssembler::Place CutAssembler::Locate(std::string_view name) {
 
 // The most specific one. Copies of one kind are disjoint, so it is the first or the second that is
 // looked at, unless a copy by name encloses many others.
-CutAssembler::Track_* CutAssembler::Covering(const std::string& dataset, std::string_view key) {
+CutAssembler::TrackedCopy* CutAssembler::Covering(const std::string& dataset,
+                                                  std::string_view key) {
   auto it = tracks_.upper_bound(common::Collection{dataset, std::string(key)});
   while (it != tracks_.begin()) {
     --it;
@@ -177,7 +178,7 @@ CutAssembler::Track_* CutAssembler::Covering(const std::string& dataset, std::st
 }
 
 bool CutAssembler::IsWanted(const Place& place) const {
-  if (place.track->phase != Track_::Phase::kByName) return true;
+  if (place.track->phase != TrackedCopy::Phase::kByName) return true;
   return !place.marker && moment_.wants(place.track->collection, place.key);
 }
 
@@ -193,13 +194,14 @@ void CutAssembler::TakeResource(const ResourceView& resource, AssemblyOutcome& o
   }
 }
 
-void CutAssembler::TakeMarker(Track_& track, const ResourceView& resource, AssemblyOutcome& out) {
+void CutAssembler::TakeMarker(TrackedCopy& track, const ResourceView& resource,
+                              AssemblyOutcome& out) {
   if (TakeRepair(track, resource, out)) return;
   const std::optional<common::Marker> marker = common::ParseMarker(resource.version);
   if (!marker) return Reject(resource.name, "not a marker that this agent knows", out);
   server_ = Server::kMarkers;
   if (marker->kind == common::Marker::Kind::kComplete) {
-    if (track.phase != Track_::Phase::kAwaitBegin) track.complete = marker->at;
+    if (track.phase != TrackedCopy::Phase::kAwaitBegin) track.complete = marker->at;
     return;
   }
   DropHeld(track);
@@ -209,7 +211,7 @@ void CutAssembler::TakeMarker(Track_& track, const ResourceView& resource, Assem
   CacheStep begin = Step(track, Kind::kBeginLoad, false);
   begin.version = marker->at;
   out.steps.push_back(std::move(begin));
-  track.phase = Track_::Phase::kLoading;
+  track.phase = TrackedCopy::Phase::kLoading;
   track.buckets = 0;
   track.rejected.clear();
   track.complete.reset();
@@ -217,8 +219,8 @@ void CutAssembler::TakeMarker(Track_& track, const ResourceView& resource, Assem
 
 void CutAssembler::TakeEntry(const Place& place, const ResourceView& resource,
                              AssemblyOutcome& out) {
-  const std::string why = resource.has_resource ? TryEntry(place, resource, out)
-                                                : TryBare(place, resource, out);
+  const std::string why =
+      resource.has_resource ? TryEntry(place, resource, out) : TryBare(place, resource, out);
   if (why.empty()) return;
   Reject(resource.name, why, out);
   if (out.rejected_keys.size() < kRejectedKeysMax) {
@@ -262,7 +264,7 @@ void CutAssembler::TakeAbsence(const Place& place, std::string_view name, Assemb
   place.track->touched = true;
   if (!Accepts(*place.track, out)) return;
   Change change{.key = place.key, .version = {}, .entry = {}};
-  change.absent = place.track->phase == Track_::Phase::kByName;
+  change.absent = place.track->phase == TrackedCopy::Phase::kByName;
   if (change.absent) change.version = as_of_;
   AddChange(place, change, name.size() + kFraming);
 }
@@ -277,9 +279,9 @@ void CutAssembler::TakeRemoval(const DeltaResponseView& view, std::string_view n
   // "The collection is empty", or "I do not know this name" with all members in chunks around it:
   // what is not sent again until silence is gone.
   server_ = Server::kForeign;
-  Track_& track = *place.track;
+  TrackedCopy& track = *place.track;
   track.touched = true;
-  if (track.phase == Track_::Phase::kLive) track.phase = Track_::Phase::kAwaitBegin;
+  if (track.phase == TrackedCopy::Phase::kLive) track.phase = TrackedCopy::Phase::kAwaitBegin;
   BeginForeign(track, out);
 }
 
@@ -299,8 +301,8 @@ void CutAssembler::Finish(const DeltaResponseView& view, AssemblyOutcome& out) {
   if (empty && server_ != Server::kMarkers) {
     // A foreign server's way to say that there is nothing (more) to send.
     for (auto& [collection, track] : tracks_) {
-      if (track.phase == Track_::Phase::kLive || track.denied) continue;
-      if (track.phase == Track_::Phase::kByName) continue;
+      if (track.phase == TrackedCopy::Phase::kLive || track.denied) continue;
+      if (track.phase == TrackedCopy::Phase::kByName) continue;
       server_ = Server::kForeign;
       track.touched = true;
       BeginForeign(track, out);
@@ -316,16 +318,16 @@ void CutAssembler::Finish(const DeltaResponseView& view, AssemblyOutcome& out) {
   }
 }
 
-void CutAssembler::FinishTrack(Track_& track, std::vector<CacheStep>& steps) {
+void CutAssembler::FinishTrack(TrackedCopy& track, std::vector<CacheStep>& steps) {
   if (track.repair) BeginRepair(track, steps);
-  if (track.phase == Track_::Phase::kByName) {
+  if (track.phase == TrackedCopy::Phase::kByName) {
     if (!track.held.changes.empty()) steps.push_back(Step(track, Kind::kApplyNames, true));
     return;
   }
-  if (server_ == Server::kForeign && track.phase == Track_::Phase::kLive) {
+  if (server_ == Server::kForeign && track.phase == TrackedCopy::Phase::kLive) {
     track.complete = NextForeign(track);
   }
-  if (track.phase == Track_::Phase::kForeignLoad && !track.complete) {
+  if (track.phase == TrackedCopy::Phase::kForeignLoad && !track.complete) {
     track.touched_at = moment_.now;
     track.loaded |= !track.held.changes.empty();
     // Nothing was there and nothing came: it is empty. Else more may come, or may be missing.
@@ -334,14 +336,14 @@ void CutAssembler::FinishTrack(Track_& track, std::vector<CacheStep>& steps) {
   }
   if (track.complete) {
     Complete(track, steps);
-  } else if (track.phase == Track_::Phase::kLoading && track.held.bytes >= kLoadBytes) {
+  } else if (track.phase == TrackedCopy::Phase::kLoading && track.held.bytes >= kLoadBytes) {
     SpillTrack(track, steps);
   }
 }
 
 // A reload must not lose the last good value of what it could not take.
-void CutAssembler::Complete(Track_& track, std::vector<CacheStep>& steps) {
-  if (track.phase != Track_::Phase::kLive && !track.rejected.empty()) {
+void CutAssembler::Complete(TrackedCopy& track, std::vector<CacheStep>& steps) {
+  if (track.phase != TrackedCopy::Phase::kLive && !track.rejected.empty()) {
     CacheStep keep = Step(track, Kind::kKeep, false);
     keep.keys = std::move(track.rejected);
     steps.push_back(std::move(keep));
@@ -350,18 +352,18 @@ void CutAssembler::Complete(Track_& track, std::vector<CacheStep>& steps) {
   CacheStep apply = Step(track, Kind::kApply, true);
   apply.version = *std::exchange(track.complete, std::nullopt);
   steps.push_back(std::move(apply));
-  track.phase = Track_::Phase::kLive;
+  track.phase = TrackedCopy::Phase::kLive;
   track.staged = false;
   track.serves = true;
 }
 
-void CutAssembler::DropHeld(Track_& track) {
+void CutAssembler::DropHeld(TrackedCopy& track) {
   held_bytes_ -= track.held.bytes;
   track.held = {};
   track.complete.reset();
 }
 
-CacheStep CutAssembler::Step(Track_& track, CacheStep::Kind kind, bool with_held) {
+CacheStep CutAssembler::Step(TrackedCopy& track, CacheStep::Kind kind, bool with_held) {
   CacheStep step;
   step.kind = kind;
   step.collection = track.collection;
@@ -372,9 +374,9 @@ CacheStep CutAssembler::Step(Track_& track, CacheStep::Kind kind, bool with_held
   return step;
 }
 
-void CutAssembler::SpillTrack(Track_& track, std::vector<CacheStep>& steps) {
+void CutAssembler::SpillTrack(TrackedCopy& track, std::vector<CacheStep>& steps) {
   if (track.held.changes.empty()) return;
-  const bool load = track.phase != Track_::Phase::kLive;
+  const bool load = track.phase != TrackedCopy::Phase::kLive;
   steps.push_back(Step(track, load ? Kind::kLoad : Kind::kStage, true));
   if (!load) track.staged = true;
 }

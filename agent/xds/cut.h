@@ -20,8 +20,8 @@
 
 #include <chrono>
 #include <cstddef>
-#include <functional>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,8 +32,8 @@
 #include "agent/cache/cache.h"
 #include "agent/xds/sync_limits.h"
 #include "agent/xds/ttl.h"
-#include "common/clock.h"
 #include "common/buckets.h"
+#include "common/clock.h"
 #include "common/delta_codec.h"
 #include "common/limits.h"
 
@@ -70,15 +70,15 @@ struct ChangeBatch {
 
 struct CacheStep {
   enum class Kind {
-    kAllow,      // Writer::Deny(kNone)
-    kDeny,       // Writer::Deny(denial)
+    kAllow,        // Writer::Deny(kNone)
+    kDeny,         // Writer::Deny(denial)
     kBeginLoad,    // at `version`
     kBeginRepair,  // at `version`, with what is not in the buckets `resent`
     kLoad,
     kStage,
     kDropStaged,
-    kKeep,   // `keys` of the old generation
-    kApply,  // up to `version`
+    kKeep,        // `keys` of the old generation
+    kApply,       // up to `version`
     kApplyNames,  // of a copy by name
   };
   Kind kind = Kind::kApply;
@@ -156,7 +156,7 @@ class CutAssembler {
     common::Version at;
     common::BucketSet resent;
   };
-  struct Track_ {
+  struct TrackedCopy {
     enum class Phase { kAwaitBegin, kLoading, kForeignLoad, kLive, kByName };
     common::Collection collection;
     std::string entry_prefix;  // of its entries' resource names
@@ -164,27 +164,27 @@ class CutAssembler {
     bool may_guess = true;  // entries without a marker may mean a foreign server
     bool denied = false;
     bool staged = false;
-    bool serves = false;  // a generation can be read
-    bool loaded = false;  // this foreign load has brought something
+    bool serves = false;   // a generation can be read
+    bool loaded = false;   // this foreign load has brought something
     bool touched = false;  // by this response
     common::Revision foreign_revision = 0;
     common::MonotonicTime load_began{};  // foreign
     common::MonotonicTime touched_at{};
-    std::vector<std::string> rejected;  // keys, by this load
+    std::vector<std::string> rejected;        // keys, by this load
     std::optional<common::Version> complete;  // marker of this response
     std::size_t buckets = 0;                  // that were asked about
     std::optional<Repair> repair = {};        // of this response
     ChangeBatch held;
   };
   struct Place {
-    Track_* track = nullptr;
+    TrackedCopy* track = nullptr;
     bool marker = false;
     std::string_view key;
   };
 
   Place Locate(std::string_view name);
   bool IsWanted(const Place& place) const;
-  Track_* Covering(const std::string& dataset, std::string_view key);
+  TrackedCopy* Covering(const std::string& dataset, std::string_view key);
   void TakeErrors(const common::DeltaResponseView& view, AssemblyOutcome& out);
   void TakeResource(const common::ResourceView& resource, AssemblyOutcome& out);
   void TakeEntry(const Place& place, const common::ResourceView& resource, AssemblyOutcome& out);
@@ -194,30 +194,30 @@ class CutAssembler {
                       AssemblyOutcome& out);
   std::int64_t Expiry(const Place& place, const common::ResourceView& resource,
                       AssemblyOutcome& out) const;
-  bool TakeRepair(Track_& track, const common::ResourceView& resource, AssemblyOutcome& out);
-  void TakeQuestion(Track_& track, std::size_t buckets, AssemblyOutcome& out);
+  bool TakeRepair(TrackedCopy& track, const common::ResourceView& resource, AssemblyOutcome& out);
+  void TakeQuestion(TrackedCopy& track, std::size_t buckets, AssemblyOutcome& out);
   void TakeRun(const common::ResourceView& resource, AssemblyOutcome& out);
-  void GiveUpRepair(Track_& track, std::string why, AssemblyOutcome& out);
-  void BeginRepair(Track_& track, std::vector<CacheStep>& steps);
-  void TakeMarker(Track_& track, const common::ResourceView& resource, AssemblyOutcome& out);
+  void GiveUpRepair(TrackedCopy& track, std::string why, AssemblyOutcome& out);
+  void BeginRepair(TrackedCopy& track, std::vector<CacheStep>& steps);
+  void TakeMarker(TrackedCopy& track, const common::ResourceView& resource, AssemblyOutcome& out);
   void TakeRemoval(const common::DeltaResponseView& view, std::string_view name,
                    AssemblyOutcome& out);
   void TakeAbsence(const Place& place, std::string_view name, AssemblyOutcome& out);
-  bool Accepts(Track_& track, AssemblyOutcome& out);
-  void BeginForeign(Track_& track, AssemblyOutcome& out);
+  bool Accepts(TrackedCopy& track, AssemblyOutcome& out);
+  void BeginForeign(TrackedCopy& track, AssemblyOutcome& out);
   void AddChange(const Place& place, const Change& change, std::size_t bytes);
   void Finish(const common::DeltaResponseView& view, AssemblyOutcome& out);
-  void FinishTrack(Track_& track, std::vector<CacheStep>& steps);
-  void Complete(Track_& track, std::vector<CacheStep>& steps);
-  static common::Version NextForeign(Track_& track);
-  common::MonotonicTime EndOf(const Track_& track) const;
-  void DropHeld(Track_& track);
-  CacheStep Step(Track_& track, CacheStep::Kind kind, bool with_held);
-  void SpillTrack(Track_& track, std::vector<CacheStep>& steps);
+  void FinishTrack(TrackedCopy& track, std::vector<CacheStep>& steps);
+  void Complete(TrackedCopy& track, std::vector<CacheStep>& steps);
+  static common::Version NextForeign(TrackedCopy& track);
+  common::MonotonicTime EndOf(const TrackedCopy& track) const;
+  void DropHeld(TrackedCopy& track);
+  CacheStep Step(TrackedCopy& track, CacheStep::Kind kind, bool with_held);
+  void SpillTrack(TrackedCopy& track, std::vector<CacheStep>& steps);
 
   const Options options_;
-  std::map<common::Collection, Track_> tracks_;
-  std::map<std::string, Track_*, std::less<>> by_name_;
+  std::map<common::Collection, TrackedCopy> tracks_;
+  std::map<std::string, TrackedCopy*, std::less<>> by_name_;
   Server server_ = Server::kUnknown;
   std::size_t held_bytes_ = 0;
   // Of the response being taken.
@@ -225,7 +225,7 @@ class CutAssembler {
   common::Version as_of_;  // what it says of single names was so then; {}: not known
   Ttls ttls_;
   std::shared_ptr<const std::string> bytes_;
-  Track_* last_ = nullptr;
+  TrackedCopy* last_ = nullptr;
   std::string decoded_;
 };
 

@@ -39,31 +39,32 @@ std::int64_t CutAssembler::Expiry(const Place& place, const ResourceView& resour
 }
 
 // Whether an entry of this copy counts now.
-bool CutAssembler::Accepts(Track_& track, AssemblyOutcome& out) {
-  if (track.phase == Track_::Phase::kByName) return true;
+bool CutAssembler::Accepts(TrackedCopy& track, AssemblyOutcome& out) {
+  if (track.phase == TrackedCopy::Phase::kByName) return true;
   if (server_ == Server::kUnknown && track.may_guess) server_ = Server::kForeign;
   if (server_ == Server::kForeign) BeginForeign(track, out);
-  return track.phase != Track_::Phase::kAwaitBegin;
+  return track.phase != TrackedCopy::Phase::kAwaitBegin;
 }
 
 // A copy that is not added to is filled anew; what it had serves until the load's end.
-void CutAssembler::BeginForeign(Track_& track, AssemblyOutcome& out) {
-  if (track.phase == Track_::Phase::kLive || track.phase == Track_::Phase::kForeignLoad) return;
+void CutAssembler::BeginForeign(TrackedCopy& track, AssemblyOutcome& out) {
+  if (track.phase == TrackedCopy::Phase::kLive || track.phase == TrackedCopy::Phase::kForeignLoad)
+    return;
   if (std::exchange(track.denied, false)) out.steps.push_back(Step(track, Kind::kAllow, false));
   CacheStep begin = Step(track, Kind::kBeginLoad, false);
   begin.version = {kForeignEpoch, track.foreign_revision};
   out.steps.push_back(std::move(begin));
-  track.phase = Track_::Phase::kForeignLoad;
+  track.phase = TrackedCopy::Phase::kForeignLoad;
   track.rejected.clear();
   track.loaded = !track.held.changes.empty();
   track.load_began = track.touched_at = moment_.now;
 }
 
-common::Version CutAssembler::NextForeign(Track_& track) {
+common::Version CutAssembler::NextForeign(TrackedCopy& track) {
   return {kForeignEpoch, ++track.foreign_revision};
 }
 
-common::MonotonicTime CutAssembler::EndOf(const Track_& track) const {
+common::MonotonicTime CutAssembler::EndOf(const TrackedCopy& track) const {
   return std::min(track.touched_at + options_.foreign_quiet,
                   track.load_began + kForeignQuietsMax * options_.foreign_quiet);
 }
@@ -71,7 +72,7 @@ common::MonotonicTime CutAssembler::EndOf(const Track_& track) const {
 std::vector<CacheStep> CutAssembler::OnTime(common::MonotonicTime now) {
   std::vector<CacheStep> steps;
   for (auto& [collection, track] : tracks_) {
-    if (track.phase != Track_::Phase::kForeignLoad || now < EndOf(track)) continue;
+    if (track.phase != TrackedCopy::Phase::kForeignLoad || now < EndOf(track)) continue;
     track.complete = NextForeign(track);
     Complete(track, steps);
   }
@@ -81,7 +82,7 @@ std::vector<CacheStep> CutAssembler::OnTime(common::MonotonicTime now) {
 std::optional<common::MonotonicTime> CutAssembler::due() const {
   std::optional<common::MonotonicTime> due;
   for (const auto& [collection, track] : tracks_) {
-    if (track.phase != Track_::Phase::kForeignLoad) continue;
+    if (track.phase != TrackedCopy::Phase::kForeignLoad) continue;
     due = std::min(due.value_or(EndOf(track)), EndOf(track));
   }
   return due;

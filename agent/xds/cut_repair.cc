@@ -12,7 +12,8 @@ using common::ResourceView;
 using Kind = CacheStep::Kind;
 
 // False: the version is not one of repair.
-bool CutAssembler::TakeRepair(Track_& track, const ResourceView& resource, AssemblyOutcome& out) {
+bool CutAssembler::TakeRepair(TrackedCopy& track, const ResourceView& resource,
+                              AssemblyOutcome& out) {
   if (const auto question = common::ParseQuestion(resource.version)) {
     TakeQuestion(track, question->count, out);
     return true;
@@ -24,19 +25,19 @@ bool CutAssembler::TakeRepair(Track_& track, const ResourceView& resource, Assem
     return true;
   }
   DropHeld(track);
-  track.phase = Track_::Phase::kLoading;
+  track.phase = TrackedCopy::Phase::kLoading;
   track.repair.emplace(Repair{.at = *at, .resent = common::BucketSet(track.buckets)});
   return true;
 }
 
 // Nothing of the collection counts until the answer's answer.
-void CutAssembler::TakeQuestion(Track_& track, std::size_t buckets, AssemblyOutcome& out) {
+void CutAssembler::TakeQuestion(TrackedCopy& track, std::size_t buckets, AssemblyOutcome& out) {
   server_ = Server::kMarkers;
   DropHeld(track);
   if (std::exchange(track.staged, false)) {
     out.steps.push_back(Step(track, Kind::kDropStaged, false));
   }
-  track.phase = Track_::Phase::kAwaitBegin;
+  track.phase = TrackedCopy::Phase::kAwaitBegin;
   track.may_guess = false;
   track.buckets = buckets;
   track.repair.reset();
@@ -49,7 +50,7 @@ void CutAssembler::TakeRun(const ResourceView& resource, AssemblyOutcome& out) {
   if (!run) return;  // not asked for
   const auto it = by_name_.find(run->collection);
   if (it == by_name_.end()) return;
-  Track_& track = *it->second;
+  TrackedCopy& track = *it->second;
   if (track.repair && run->count == track.repair->resent.count() &&
       track.repair->resent.AddRun(run->first_bucket, resource.version)) {
     return;
@@ -58,17 +59,17 @@ void CutAssembler::TakeRun(const ResourceView& resource, AssemblyOutcome& out) {
 }
 
 // Without a run's marker entries would stay that are gone: all of the copy is loaded.
-void CutAssembler::GiveUpRepair(Track_& track, std::string why, AssemblyOutcome& out) {
+void CutAssembler::GiveUpRepair(TrackedCopy& track, std::string why, AssemblyOutcome& out) {
   out.rejected.push_back(std::move(why));
   out.unrepaired.push_back(track.collection);
   DropHeld(track);
   track.repair.reset();
   track.buckets = 0;
-  track.phase = Track_::Phase::kAwaitBegin;
+  track.phase = TrackedCopy::Phase::kAwaitBegin;
 }
 
 // All of a repair's markers are there.
-void CutAssembler::BeginRepair(Track_& track, std::vector<CacheStep>& steps) {
+void CutAssembler::BeginRepair(TrackedCopy& track, std::vector<CacheStep>& steps) {
   CacheStep begin = Step(track, Kind::kBeginRepair, false);
   begin.version = track.repair->at;
   begin.resent = std::move(track.repair->resent);

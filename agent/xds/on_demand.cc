@@ -122,14 +122,14 @@ OnDemand::Asked OnDemand::Ask(DemandQuestion asked, MonotonicTime now) {
   question->entries.resize(question->missing);
   question->as_of = MonotonicTime::max();
   if (deadlines_.size() >= limits_.waiting) {
-    Finish(*question, Error(StatusCode::kResourceExhausted, "{} reads wait already",
-                            limits_.waiting));
+    Finish(*question,
+           Error(StatusCode::kResourceExhausted, "{} reads wait already", limits_.waiting));
     return out;
   }
   for (const std::string& key : question->asked.keys) {
     if (CopyOf(question->asked.dataset, key)) continue;
-    Finish(*question, Error(StatusCode::kFailedPrecondition,
-                            "no on-demand copy covers '{}/{}'", question->asked.dataset, key));
+    Finish(*question, Error(StatusCode::kFailedPrecondition, "no on-demand copy covers '{}/{}'",
+                            question->asked.dataset, key));
     return out;
   }
   deadlines_.emplace(std::max(question->asked.deadline, now), question);
@@ -214,6 +214,14 @@ std::vector<HeldName> OnDemand::Sweep(MonotonicTime now) {
     deadlines_.erase(deadlines_.begin());
   }
   std::vector<HeldName> gone;
+  DropIdle(now, gone);
+  AdmitFresh(gone);
+  DropLeastUsed(gone);
+  evicted_ += gone.size();
+  return gone;
+}
+
+void OnDemand::DropIdle(MonotonicTime now, std::vector<HeldName>& gone) {
   for (std::size_t i = 0; i < kSweepPart && !dense_.empty(); ++i) {
     if (sweep_at_ >= dense_.size()) {
       sweep_at_ = 0;
@@ -227,7 +235,9 @@ std::vector<HeldName> OnDemand::Sweep(MonotonicTime now) {
     Erase(held);
     gone.push_back(held);
   }
-  // Who came last must be worth more than who is there.
+}
+
+void OnDemand::AdmitFresh(std::vector<HeldName>& gone) {
   for (const HeldName& newcomer : std::exchange(fresh_, {})) {
     if (dense_.size() <= limits_.names && bytes_ <= limits_.bytes) break;
     if (Find(newcomer.collection, newcomer.key) == nullptr) continue;
@@ -239,14 +249,15 @@ std::vector<HeldName> OnDemand::Sweep(MonotonicTime now) {
     gone.push_back(loser);
     Erase(loser);
   }
+}
+
+void OnDemand::DropLeastUsed(std::vector<HeldName>& gone) {
   while (!dense_.empty() && (dense_.size() > limits_.names || bytes_ > limits_.bytes)) {
     const HeldName least = dense_[LeastUsed()];
     if (IsAsked(least) || !Find(least.collection, least.key)->waiters.empty()) break;
     gone.push_back(least);
     Erase(least);
   }
-  evicted_ += gone.size();
-  return gone;
 }
 
 }  // namespace agent

@@ -26,6 +26,7 @@
 #include "agent/cache/access_sketch.h"
 #include "agent/xds/demand.h"
 #include "common/clock.h"
+#include "common/limits.h"
 #include "common/names.h"
 #include "common/status.h"
 
@@ -33,7 +34,7 @@ namespace agent {
 
 struct OnDemandLimits {
   std::size_t names = 90'000;  // below kExplicitNamesPerStreamMax
-  std::size_t bytes = 256 * 1024 * 1024;
+  std::size_t bytes = 256 * common::kMiB;
   std::chrono::milliseconds idle{std::chrono::minutes(30)};
   std::chrono::milliseconds absence{std::chrono::seconds(30)};
   std::size_t waiting = 262'144;  // questions; beyond: refused
@@ -126,6 +127,11 @@ class OnDemand {
   const Name* Find(const common::Collection& collection, std::string_view key) const;
   Name& Insert(const HeldName& name);
   void Erase(const HeldName& name);
+  // Parts of Sweep; what has gone is appended.
+  void DropIdle(common::MonotonicTime now, std::vector<HeldName>& gone);
+  // Who came last must be worth more than who is there.
+  void AdmitFresh(std::vector<HeldName>& gone);
+  void DropLeastUsed(std::vector<HeldName>& gone);
   static void Finish(Question& question, common::Status status);
   void Answer(Name& name, const DemandEntry& entry, common::MonotonicTime as_of);
   bool IsDue(const HeldName& held, const Name& name, common::MonotonicTime now) const;

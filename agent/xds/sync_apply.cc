@@ -17,18 +17,18 @@ using common::kHeldMax;
 }  // namespace
 
 void SyncCore::OnEntries(const common::DeltaResponseView& view,
-                         std::shared_ptr<const std::string> bytes) {
+                         const std::shared_ptr<const std::string>& bytes) {
   if (entry_acks_.empty()) held_since_ = clock_.Now();
   server_.entries_answered = true;
-  const Moment moment{.now = clock_.Now(),
-                      .unix_ms = clock_.UnixMillis(),
-                      .wants =
-                          [this](const Collection& collection, std::string_view key) {
-                            return demand_.Wants(collection, key);
-                          },
-                      .held = [this](const Collection& collection, std::string_view key) {
-                        return writer_.Find(collection, key).value_or(std::nullopt);
-                      }};
+  const Moment moment{
+      .now = clock_.Now(),
+      .unix_ms = clock_.UnixMillis(),
+      .wants = [this](const Collection& collection,
+                      std::string_view key) { return demand_.Wants(collection, key); },
+      .held =
+          [this](const Collection& collection, std::string_view key) {
+            return writer_.Find(collection, key).value_or(std::nullopt);
+          }};
   // `bytes` stay until the end: the names in `view` lie in them.
   AssemblyOutcome outcome = assembler_.OnResponse(view, bytes, moment);
   std::vector<std::string> rejected = std::move(outcome.rejected);
@@ -41,8 +41,7 @@ void SyncCore::OnEntries(const common::DeltaResponseView& view,
   entry_acks_.push_back(AckOf(view.nonce, rejected));
   Remember(outcome.rejected_keys);
   for (EntryExpiry& expiry : outcome.expiries) {
-    expiries_.emplace(expiry.at_ms,
-                      std::pair(std::move(expiry.collection), std::move(expiry.key)));
+    expiries_.emplace(expiry.at_ms, std::pair(std::move(expiry.collection), std::move(expiry.key)));
   }
   if (!RunSteps(outcome.steps)) return;
   TakeNameErrors(view);
@@ -194,44 +193,48 @@ void SyncCore::Applied(const CacheStep& step, Copy& copy) {
 common::MonotonicTime SyncCore::Tick() {
   const common::MonotonicTime now = clock_.Now();
   common::MonotonicTime next = now + common::kSyncTickMax;
-  if (opened_ && !failed_) {
-    if (now >= next_probe_) Probe();
-    next = std::min(next, next_probe_);
-    for (auto& [collection, copy] : copies_) {
-      if (copy.restart && now >= copy.restart_after) Restart(copy);
-    }
-    ReportOverdue();
-    if (const auto due = assembler_.due()) {
-      std::vector<CacheStep> steps;
-      if (now >= *due) steps = assembler_.OnTime(now);
-      RunSteps(steps);
-      next = std::min(next, assembler_.due().value_or(next));
-    }
-    if (!entry_acks_.empty()) {
-      if (now - held_since_ >= kHeldMax) {
-        std::vector<CacheStep> steps = assembler_.Spill();
-        if (RunSteps(steps)) ReleaseEntryAcks();
-      }
-      next = std::min(next, held_since_ + kHeldMax);
-    }
-    Flush();
-  }
-  if (!expiries_.empty()) {
-    ExpireEntries();
-    const std::chrono::milliseconds left(
-        expiries_.empty() ? 0 : expiries_.begin()->first - clock_.UnixMillis());
-    if (!expiries_.empty()) next = std::min(next, now + left);
-  }
+  if (opened_ && !failed_) next = std::min(next, TickStream(now));
+  if (!expiries_.empty()) next = std::min(next, TickExpiries(now));
   if (demand_.copies() != 0) {
     if (now >= next_sweep_ || now >= demand_.deadline().value_or(next_sweep_)) SweepNames();
     next = std::min({next, next_sweep_, demand_.deadline().value_or(next_sweep_)});
   }
   if (erase_at_ && now >= *erase_at_) EraseFromDisk();
   if (erase_at_) next = std::min(next, *erase_at_);
-  if (now >= next_status_ && (status_dirty_ || now - next_status_ >= common::kSyncTickMax))
-    PublishStatus();
+  const bool status_due = status_dirty_ || now - next_status_ >= common::kSyncTickMax;
+  if (now >= next_status_ && status_due) PublishStatus();
   if (status_dirty_) next = std::min(next, next_status_);
   return next;
+}
+
+common::MonotonicTime SyncCore::TickStream(common::MonotonicTime now) {
+  if (now >= next_probe_) Probe();
+  common::MonotonicTime next = next_probe_;
+  for (auto& [collection, copy] : copies_) {
+    if (copy.restart && now >= copy.restart_after) Restart(copy);
+  }
+  ReportOverdue();
+  if (const auto due = assembler_.due()) {
+    std::vector<CacheStep> steps;
+    if (now >= *due) steps = assembler_.OnTime(now);
+    RunSteps(steps);
+    next = std::min(next, assembler_.due().value_or(next));
+  }
+  if (!entry_acks_.empty()) {
+    if (now - held_since_ >= kHeldMax) {
+      std::vector<CacheStep> steps = assembler_.Spill();
+      if (RunSteps(steps)) ReleaseEntryAcks();
+    }
+    next = std::min(next, held_since_ + kHeldMax);
+  }
+  Flush();
+  return next;
+}
+
+common::MonotonicTime SyncCore::TickExpiries(common::MonotonicTime now) {
+  ExpireEntries();
+  if (expiries_.empty()) return common::MonotonicTime::max();
+  return now + std::chrono::milliseconds(expiries_.begin()->first - clock_.UnixMillis());
 }
 
 void SyncCore::Probe() {

@@ -84,10 +84,10 @@ class SyncCore {
     bool mismatch = false;
     bool staged = false;
     bool loading = false;
-    bool bridged = false;                // was read through before; see CopyStatus
-    bool by_name = false;                // mode onDemand
-    common::Version position{};          // head that was known when the sentinel was asked for
-    std::vector<std::string> taken = {};  // rejected keys of which a value waits for its cut
+    bool bridged = false;                   // was read through before; see CopyStatus
+    bool by_name = false;                   // mode onDemand
+    common::Version position{};             // head that was known when the sentinel was asked for
+    std::vector<std::string> taken = {};    // rejected keys of which a value waits for its cut
     std::optional<common::Version> cursor;  // of the complete copy
     common::MonotonicTime since{};          // it is here
     common::MonotonicTime loading_since{};
@@ -127,7 +127,8 @@ class SyncCore {
   // Responses by type.
   void OnSubscriptions(const common::DeltaResponseView& view);
   void OnStates(const common::DeltaResponseView& view);
-  void OnEntries(const common::DeltaResponseView& view, std::shared_ptr<const std::string> bytes);
+  void OnEntries(const common::DeltaResponseView& view,
+                 const std::shared_ptr<const std::string>& bytes);
   void AnswerByName(std::string_view name);
   std::string OnState(const common::ResourceView& resource);
   std::string CheckDigest(Copy& copy);
@@ -161,6 +162,9 @@ class SyncCore {
   void NoteTaken(const CacheStep& step, Copy& copy);
   void KeepRejected();
   void RecallExpiries();
+  // What Tick does, while there is a stream and for entries that expire; when to look again.
+  common::MonotonicTime TickStream(common::MonotonicTime now);
+  common::MonotonicTime TickExpiries(common::MonotonicTime now);
   void ExpireEntries();
   common::Status Expire(const common::Collection& collection, const std::vector<std::string>& keys);
 

@@ -9,8 +9,8 @@
 
 #include <grpcpp/security/credentials.h>
 
-#include <chrono>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -37,6 +37,8 @@ class Syncer final : private RequestSink {
   Syncer(SyncerOptions options, const common::Clock& clock, std::unique_ptr<Writer> writer,
          StatusBoard& board, common::Log& log);
   ~Syncer() override;  // ends the stream and joins
+  Syncer(const Syncer&) = delete;
+  Syncer& operator=(const Syncer&) = delete;
 
   // Takes up what was wanted last and starts the thread. A failure of the cache is passed on.
   common::Status Start();

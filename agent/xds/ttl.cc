@@ -27,24 +27,28 @@ std::int64_t Millis(std::string_view duration) {
          std::clamp<std::int64_t>(nanos, 0, 999'999'999) / 1'000'000;
 }
 
+// Adds a resource's TTL, if it has one and a name.
+void FindTtl(std::string_view resource, Ttls& ttls) {
+  const char* name = nullptr;
+  std::int64_t millis = -1;
+  for (common::WireReader in(resource); in.Next();) {
+    if (!in.is_bytes()) continue;
+    if (in.field() == kName) name = in.bytes().data();
+    if (in.field() == kTtl) millis = Millis(in.bytes());
+    if (in.field() != kResourceName) continue;
+    for (common::WireReader inner(in.bytes()); inner.Next();) {
+      if (inner.field() == 1 && inner.is_bytes()) name = inner.bytes().data();
+    }
+  }
+  if (name != nullptr && millis >= 0) ttls.emplace(name, millis);
+}
+
 }  // namespace
 
 Ttls FindTtls(std::string_view response) {
   Ttls ttls;
   for (common::WireReader in(response); in.Next();) {
-    if (in.field() != kResources || !in.is_bytes()) continue;
-    const char* name = nullptr;
-    std::int64_t millis = -1;
-    for (common::WireReader resource(in.bytes()); resource.Next();) {
-      if (!resource.is_bytes()) continue;
-      if (resource.field() == kName) name = resource.bytes().data();
-      if (resource.field() == kTtl) millis = Millis(resource.bytes());
-      if (resource.field() != kResourceName) continue;
-      for (common::WireReader inner(resource.bytes()); inner.Next();) {
-        if (inner.field() == 1 && inner.is_bytes()) name = inner.bytes().data();
-      }
-    }
-    if (name != nullptr && millis >= 0) ttls.emplace(name, millis);
+    if (in.field() == kResources && in.is_bytes()) FindTtl(in.bytes(), ttls);
   }
   return ttls;
 }

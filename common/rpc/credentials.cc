@@ -31,7 +31,7 @@ StatusOr<std::string> ReadFile(const char* what, const std::string& path) {
   std::ostringstream text;
   if (!file || !(text << file.rdbuf())) {
     return InvalidArgument("{} {}: {}", what, path,
-                           errno == 0 ? "empty or unreadable" : std::strerror(errno));  // NOLINT
+                           errno == 0 ? "empty or unreadable" : ErrnoText(errno));
   }
   return text.str();
 }

@@ -32,9 +32,8 @@ struct Trust {
     kCertificates,  // TLS: UNAUTHENTICATED unless proven; metadata that claims another is refused
     kMetadata,      // --insecure: UNAUTHENTICATED unless the metadata names a service
   };
-  Trust(Source from,
-        const TokenVerifier* verifier = nullptr)  // NOLINT(google-explicit-constructor)
-      : source(from), tokens(verifier) {}
+  // NOLINTNEXTLINE(google-explicit-constructor): a source alone is a trust
+  Trust(Source from, const TokenVerifier* verifier = nullptr) : source(from), tokens(verifier) {}
 
   Source source;
   const TokenVerifier* tokens;  // null: certificates only

@@ -10,11 +10,11 @@ grpc::Status ToGrpc(const Status& status) {
           std::string(Message(status).substr(0, kStatusMessageBytesMax))};
 }
 
-Status StatusOfCode(int code, std::string message) {
+Status StatusOfCode(int code, const std::string& message) {
   if (code == 0) return OkStatus();
   constexpr int kLast = static_cast<int>(StatusCode::kUnauthenticated);
   const bool known = code > 0 && code <= kLast;
-  return Status(known ? static_cast<StatusCode>(code) : StatusCode::kUnknown, std::move(message));
+  return Status(known ? static_cast<StatusCode>(code) : StatusCode::kUnknown, message);
 }
 
 Status FromGrpc(const grpc::Status& status) {

@@ -18,8 +18,8 @@ inline constexpr std::size_t kStatusMessageBytesMax = 4096;
 grpc::Status ToGrpc(const Status& status);
 Status FromGrpc(const grpc::Status& status);
 // From a google.rpc.Code that came over the wire; unknown codes become UNKNOWN.
-Status StatusOfCode(int code, std::string message);
+Status StatusOfCode(int code, const std::string& message);
 
-inline std::string_view ToView(grpc::string_ref text) { return {text.data(), text.size()}; }
+inline std::string_view ToView(const grpc::string_ref& text) { return {text.data(), text.size()}; }
 
 }  // namespace common

@@ -9,7 +9,7 @@
 namespace common {
 namespace {
 
-constexpr std::size_t kTokenBytesMax = 16 * 1024;
+constexpr std::size_t kTokenBytesMax = std::size_t{16} * 1024;
 
 StatusOr<std::string> ReadToken(const std::string& file) {
   std::ifstream in(file, std::ios::binary);

@@ -26,10 +26,11 @@ common::StatusOr<std::vector<DeclarationChange>> ChangesOf(
     ASSIGN_OR_RETURN(auto parsed, common::ParseDeclarations(request.objects(i),
                                                             fmt::format("object {}", i + 1)));
     for (common::Declaration& object : parsed) {
-      changes.push_back({.kind = std::string(common::KindOf(object)),
-                         .name = common::NameOf(object),
-                         .object = std::move(object),
-                         .source = Source::kApi});
+      DeclarationChange& change = changes.emplace_back();
+      change.kind = common::KindOf(object);
+      change.name = common::NameOf(object);
+      change.object = std::move(object);
+      change.source = Source::kApi;
     }
   }
   if (changes.empty()) return common::InvalidArgument("nothing to apply");
@@ -133,14 +134,13 @@ grpc::ServerUnaryReactor* AdminService::Apply(grpc::CallbackServerContext* conte
     return Finish(context, status);
   }
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const bool taken = committer_.Submit(
-      DeclareJob{.changes = *std::move(changes),
-                 .dry_run = request->dry_run(),
-                 .done = [reactor, response](common::StatusOr<std::vector<std::string>> outcome) {
-                   if (outcome.ok())
-                     response->mutable_outcomes()->Assign(outcome->begin(), outcome->end());
-                   reactor->Finish(common::ToGrpc(outcome.status()));
-                 }});
+  const bool taken = committer_.Submit(DeclareJob{
+      .changes = *std::move(changes),
+      .dry_run = request->dry_run(),
+      .done = [reactor, response](const common::StatusOr<std::vector<std::string>>& outcome) {
+        if (outcome.ok()) response->mutable_outcomes()->Assign(outcome->begin(), outcome->end());
+        reactor->Finish(common::ToGrpc(outcome.status()));
+      }});
   if (!taken) reactor->Finish({grpc::StatusCode::UNAVAILABLE, "shutting down or overloaded"});
   return reactor;
 }
@@ -167,7 +167,7 @@ grpc::ServerUnaryReactor* AdminService::Delete(grpc::CallbackServerContext* cont
   const bool taken = committer_.Submit(
       DeclareJob{.changes = std::move(changes),
                  .dry_run = false,
-                 .done = [reactor](common::StatusOr<std::vector<std::string>> outcome) {
+                 .done = [reactor](const common::StatusOr<std::vector<std::string>>& outcome) {
                    reactor->Finish(common::ToGrpc(outcome.status()));
                  }});
   if (!taken) reactor->Finish({grpc::StatusCode::UNAVAILABLE, "shutting down or overloaded"});

@@ -20,6 +20,8 @@ class BackupStream final : public BackupReactor {
     Continue();
   }
   ~BackupStream() override { gate_.running.fetch_sub(1); }
+  BackupStream(const BackupStream&) = delete;
+  BackupStream& operator=(const BackupStream&) = delete;
   void OnWriteDone(bool ok) override {
     if (!ok) return Finish({grpc::StatusCode::CANCELLED, "the reader went away"});
     Continue();

@@ -63,7 +63,7 @@ class Backup final : public Verb {
     const auto reader = stub->Backup(&context, {});
     tributary::v1::BackupPiece piece;
     while (reader->Read(&piece)) {
-      const Status status = take(piece.data());
+      Status status = take(piece.data());
       if (status.ok()) continue;
       context.TryCancel();
       (void)reader->Finish();

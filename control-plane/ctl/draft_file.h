@@ -15,7 +15,9 @@ class DraftFile {
   // Written as `path`.part, readable by its owner only. ALREADY_EXISTS: there is such a file.
   static common::StatusOr<DraftFile> Create(const std::string& path);
   ~DraftFile();
+  DraftFile(const DraftFile&) = delete;
   DraftFile(DraftFile&& other) noexcept;
+  DraftFile& operator=(const DraftFile&) = delete;
   DraftFile& operator=(DraftFile&&) = delete;
 
   common::Status Append(std::string_view bytes);

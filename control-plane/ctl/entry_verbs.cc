@@ -76,7 +76,7 @@ Status ScanEntries(const Connection& connection, const tributary::v1::ScanReques
   tributary::v1::ScanResponse response;
   while (stream->Read(&response)) {
     for (const ReadEntry& entry : response.entries()) {
-      const Status status = visit(entry);
+      Status status = visit(entry);
       if (status.ok()) continue;
       context.TryCancel();
       stream->Finish();
@@ -221,7 +221,7 @@ class Scan final : public Verb {
     request.set_limit(limit_);
     const bool as_json = session.output != Output::kTable;
     bool is_first = true;
-    const Status status =
+    Status status =
         ScanEntries(*session.connection, request, [&](const ReadEntry& entry) -> Status {
           std::string line;
           if (as_json) {

@@ -51,7 +51,7 @@ class Importer {
     RETURN_IF_ERROR(OpenSource());
     window_.emplace(source_->identity().value_or(NewPublisherId()));
     Connect();
-    const Status status = Pump();
+    Status status = Pump();
     ClearProgress();
     if (status.ok()) {
       PrintSummary();

@@ -47,6 +47,7 @@ class StreamEvents {
   }
   void Close() { stream_.reset(); }
   StreamEvents() = default;
+  ~StreamEvents() = default;
   StreamEvents(const StreamEvents&) = delete;
   StreamEvents& operator=(const StreamEvents&) = delete;
 

@@ -35,7 +35,7 @@ bool IsPassing(StatusCode code) {
 // The client's side of one collection, as an agent plays it, but that changes are printed.
 class Watcher {
  public:
-  Watcher(const Session& session, common::Collection collection, std::string cursor)
+  Watcher(const Session& session, const common::Collection& collection, std::string cursor)
       : session_(session),
         name_(common::CollectionName(collection)),
         cursor_(std::move(cursor)),

@@ -259,7 +259,7 @@ std::vector<StreamId> Hub::Concerned(const std::vector<std::string>& datasets,
     }
   }
   std::ranges::sort(concerned);
-  concerned.erase(std::ranges::unique(concerned).begin(), concerned.end());
+  concerned.erase(std::unique(concerned.begin(), concerned.end()), concerned.end());
   return concerned;
 }
 

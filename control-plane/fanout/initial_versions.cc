@@ -95,7 +95,7 @@ void KnownVersions::Pop() {
   --size_;
 }
 
-InitialVersions::InitialVersions(std::shared_ptr<const VersionText> text,
+InitialVersions::InitialVersions(const std::shared_ptr<const VersionText>& text,
                                  const std::vector<std::uint32_t>& offsets, bool entries)
     : others_(text) {
   for (const std::uint32_t offset : offsets) {

@@ -76,7 +76,7 @@ class InitialVersions {
  public:
   InitialVersions() = default;
   // `entries`: sort names of entries by their dataset.
-  InitialVersions(std::shared_ptr<const VersionText> text,
+  InitialVersions(const std::shared_ptr<const VersionText>& text,
                   const std::vector<std::uint32_t>& offsets, bool entries);
 
   std::optional<std::string_view> Find(std::string_view name) const;

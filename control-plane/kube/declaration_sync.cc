@@ -69,7 +69,7 @@ void DeclarationSync::Put(const std::string& kind, const json& object) {
   objects_.insert_or_assign(key, std::move(entry));
 }
 
-void DeclarationSync::OnEvent(KubeEvent event) {
+void DeclarationSync::OnEvent(const KubeEvent& event) {
   const std::string& kind = event.kind;
   if (event.type == KubeEvent::Type::kReplaced) {
     std::set<ObjectKey> there;

@@ -36,7 +36,7 @@ struct StatusPatch {
 
 class DeclarationSync {
  public:
-  void OnEvent(KubeEvent event);
+  void OnEvent(const KubeEvent& event);
   bool listed() const { return datasets_listed_ && subscriptions_listed_; }
 
   struct Change {

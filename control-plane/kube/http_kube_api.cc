@@ -134,7 +134,7 @@ common::StatusOr<KubeAnswer> HttpKubeApi::Call(const KubeRequest& request) {
     sent.set_header("Content-Type", request.content_type);
   }
   sent.set_header("Accept", "application/json");
-  const auto answer = (*client).send(sent);
+  auto answer = (*client).send(sent);
   if (!answer) return impl_->Unanswered(what, answer.error());
   return KubeAnswer{.code = answer->status, .body = std::move(answer->body)};
 }

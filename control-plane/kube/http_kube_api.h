@@ -29,6 +29,8 @@ class HttpKubeApi final : public KubeApi {
  public:
   explicit HttpKubeApi(KubeConnection connection);
   ~HttpKubeApi() override;
+  HttpKubeApi(const HttpKubeApi&) = delete;
+  HttpKubeApi& operator=(const HttpKubeApi&) = delete;
 
   common::StatusOr<KubeAnswer> Call(const KubeRequest& request) override;
   common::StatusOr<KubeAnswer> Watch(const std::string& path, const OnLine& on_line) override;

@@ -95,7 +95,7 @@ common::Status KubeSource::Submit(DeclarationChange change) {
   const bool taken = committer_.Submit(
       DeclareJob{.changes = std::move(changes),
                  .dry_run = false,
-                 .done = [answer](common::StatusOr<std::vector<std::string>> outcome) {
+                 .done = [answer](const common::StatusOr<std::vector<std::string>>& outcome) {
                    answer->set_value(outcome.status());
                  }});
   return taken ? decided.get() : absl::UnavailableError("the store takes no changes just now");

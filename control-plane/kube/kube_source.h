@@ -31,6 +31,8 @@ class KubeSource {
              std::function<HubStatus()> hub, const common::Clock& clock, common::Log& log,
              common::Metrics& metrics);
   ~KubeSource();
+  KubeSource(const KubeSource&) = delete;
+  KubeSource& operator=(const KubeSource&) = delete;
 
   void Start();
 

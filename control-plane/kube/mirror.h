@@ -30,6 +30,8 @@ class Mirror {
   Mirror(MirrorOptions options, Reflector reflector, KubeApi& api, KubeMailbox& mailbox,
          common::Log& log);
   ~Mirror();
+  Mirror(const Mirror&) = delete;
+  Mirror& operator=(const Mirror&) = delete;
 
   // Lists taken, watches begun: for metrics and tests.
   std::uint64_t lists() const { return lists_; }

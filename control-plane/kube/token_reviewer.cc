@@ -78,7 +78,7 @@ common::StatusOr<std::string> TokenReviewer::Verify(std::string_view token) {
     }
     ++reviews_;
   }
-  const common::StatusOr<std::string> service = Ask(token);
+  common::StatusOr<std::string> service = Ask(token);
   Remember(hash, service);
   return service;
 }

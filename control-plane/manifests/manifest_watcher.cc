@@ -63,9 +63,10 @@ common::StatusOr<ManifestWatcher::Listing> ManifestWatcher::List() const {
   }
   Listing listing;
   for (; entries != std::filesystem::directory_iterator(); entries.increment(failed)) {
-    if (failed)
+    if (failed) {
       return common::Error(common::StatusCode::kNotFound, "--manifests {}: {}", options_.dir,
                            failed.message());
+    }
     struct stat info {};
     const std::string path = entries->path().string();
     if (!IsManifest(entries->path()) || ::stat(path.c_str(), &info) != 0) continue;
@@ -95,7 +96,7 @@ common::Status ManifestWatcher::Submit(ManifestPlan plan) {
   const bool taken = committer_.Submit(
       DeclareJob{.changes = std::move(plan.changes),
                  .dry_run = false,
-                 .done = [answer](common::StatusOr<std::vector<std::string>> outcome) {
+                 .done = [answer](const common::StatusOr<std::vector<std::string>>& outcome) {
                    answer->set_value(outcome.status());
                  }});
   return taken ? decided.get() : absl::UnavailableError("the store takes no changes just now");

@@ -30,6 +30,8 @@ class ManifestWatcher {
   ManifestWatcher(ManifestWatcherOptions options, const Store& store, Committer& committer,
                   common::Log& log);
   ~ManifestWatcher();
+  ManifestWatcher(const ManifestWatcher&) = delete;
+  ManifestWatcher& operator=(const ManifestWatcher&) = delete;
 
   // Reads what has changed since the last call and makes the catalog follow; waits for the commits.
   // Faults are logged once, when they appear or change. NOT_FOUND: the directory cannot be read;

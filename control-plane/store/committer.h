@@ -65,6 +65,8 @@ class Committer {
   Committer(CommitterOptions options, const common::Clock& clock, Store& store,
             CommitListener& listener);
   ~Committer();  // takes no further jobs, finishes those it has
+  Committer(const Committer&) = delete;
+  Committer& operator=(const Committer&) = delete;
 
   // False: too much is waiting or it is shutting down; `done` will not be called.
   [[nodiscard]] bool Submit(CommitJob job);

@@ -26,7 +26,7 @@ constexpr std::size_t kChangeHeaderBytes = 10;
 enum : char { kPut = 'p', kDelete = 'd' };
 
 common::Status Fail(const std::string& path, std::string_view doing) {
-  return Error(StatusCode::kDataLoss, "{} {}: {}", doing, path, strerror(errno));
+  return Error(StatusCode::kDataLoss, "{} {}: {}", doing, path, common::ErrnoText(errno));
 }
 
 // Opens, works, closes; `path` may be a directory.
@@ -35,7 +35,7 @@ common::Status WithFile(const std::string& path, int flags, const Work& work) {
   const int fd = ::open(path.c_str(), flags | O_CLOEXEC);
   if (fd < 0) return Fail(path, "open");
   const bool ok = work(fd);
-  const common::Status status = ok ? common::OkStatus() : Fail(path, "read or write");
+  common::Status status = ok ? common::OkStatus() : Fail(path, "read or write");
   ::close(fd);
   return status;
 }
@@ -174,7 +174,7 @@ common::Status DurableEnv::Redo(std::string_view record) {
   redone_bytes_ += record.size();
   while (record.size() >= kChangeHeaderBytes) {
     const char kind = record[0];
-    const auto table = static_cast<std::size_t>(record[1]);
+    const auto table = static_cast<std::size_t>(static_cast<unsigned char>(record[1]));
     const std::size_t key_bytes = lmdb::ReadBigEndian32(record.substr(2));
     const std::size_t value_bytes = lmdb::ReadBigEndian32(record.substr(6));
     record.remove_prefix(kChangeHeaderBytes);
@@ -192,7 +192,7 @@ common::Status DurableEnv::Redo(std::string_view record) {
 
 common::Status DurableEnv::FlushRedone() {
   if (!redone_) return common::OkStatus();
-  const common::Status status = redone_->Commit();
+  common::Status status = redone_->Commit();
   redone_.reset();
   redone_bytes_ = 0;
   return status;
@@ -215,7 +215,7 @@ common::Status DurableEnv::Commit(lmdb::WriteTxn txn) {
           : log().Append(record);
   if (appended.code() == StatusCode::kResourceExhausted) return CommitWithoutLog(std::move(txn));
   if (!appended.ok()) return broken_ = appended;
-  const common::Status committed = txn.Commit();
+  common::Status committed = txn.Commit();
   if (!committed.ok()) {
     broken_ = log().Retract();
     return broken_.ok() ? committed : broken_;
@@ -230,7 +230,7 @@ common::Status DurableEnv::CommitWithoutLog(lmdb::WriteTxn txn) {
   if (flushing_) broken_ = FinishCheckpoint();
   RETURN_IF_ERROR(broken_);
   RETURN_IF_ERROR(env_->SetSync(true));
-  const common::Status committed = txn.Commit();
+  common::Status committed = txn.Commit();
   RETURN_IF_ERROR(env_->SetSync(false));
   if (!committed.ok()) return committed;
   return broken_ = StartOver();

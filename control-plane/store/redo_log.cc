@@ -46,7 +46,8 @@ std::string_view BytesOf(const Value& value) {
 
 common::StatusOr<RedoLog> RedoLog::Open(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return Error(StatusCode::kPermissionDenied, "open {}: {}", path, strerror(errno));
+  if (fd < 0)
+    return Error(StatusCode::kPermissionDenied, "open {}: {}", path, common::ErrnoText(errno));
   RedoLog log(fd, path);
   struct stat facts {};
   if (::fstat(fd, &facts) != 0) return log.Failed(errno, "look at");
@@ -74,7 +75,7 @@ RedoLog::RedoLog(RedoLog&& other) noexcept
 common::Status RedoLog::Failed(int code, std::string_view doing) const {
   const bool full = code == ENOSPC || code == EDQUOT || code == EFBIG;
   return Error(full ? StatusCode::kResourceExhausted : StatusCode::kDataLoss, "{} {}: {}", doing,
-               path_, strerror(code));
+               path_, common::ErrnoText(code));
 }
 
 common::Status RedoLog::ReadHeader() {
@@ -168,7 +169,7 @@ common::Status RedoLog::Retract() {
 // After a failure the kernel may have dropped what was to be written: trying again proves nothing.
 common::Status RedoLog::Sync() {
   if (::fdatasync(fd_) == 0) return common::OkStatus();
-  return Error(StatusCode::kDataLoss, "flush {}: {}", path_, strerror(errno));
+  return Error(StatusCode::kDataLoss, "flush {}: {}", path_, common::ErrnoText(errno));
 }
 
 common::Status RedoLog::End() {
@@ -207,7 +208,8 @@ common::StatusOr<std::string> RedoLog::ReadAt(std::uint64_t at, std::size_t leng
     const ssize_t count =
         ::pread(fd_, bytes.data() + have, length - have, static_cast<off_t>(at + have));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Error(StatusCode::kDataLoss, "read {}: {}", path_, strerror(errno));
+    if (count < 0)
+      return Error(StatusCode::kDataLoss, "read {}: {}", path_, common::ErrnoText(errno));
     if (count == 0) break;
     have += static_cast<std::size_t>(count);
   }

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <utility>
 
+#include "common/limits.h"
 #include "common/status.h"
 
 namespace cp {
@@ -30,7 +31,7 @@ class RedoLog {
     std::uint64_t first_sequence = 0;  // of its first record
     std::string image = {};            // what its records build on; at most kImageBytesMax
   };
-  static constexpr std::size_t kImageBytesMax = 128 * 1024;
+  static constexpr std::size_t kImageBytesMax = 128 * common::kKiB;
 
   // Creates the file if absent, with room for a header. RESOURCE_EXHAUSTED: the disk is full.
   static common::StatusOr<RedoLog> Open(const std::string& path);

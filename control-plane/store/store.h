@@ -20,6 +20,7 @@
 
 #include "common/digest.h"
 #include "common/entry.h"
+#include "common/limits.h"
 #include "common/status.h"
 #include "common/version.h"
 #include "control-plane/store/catalog.h"
@@ -35,7 +36,7 @@ inline constexpr std::size_t kBatchChecksMax = 10'000;             // of one bat
 inline constexpr std::int64_t kExpiryMsMax = 253'402'300'799'999;  // Unix time: the year 9999
 inline constexpr std::size_t kExpiredPerCommitMax = 2'000;         // entries; the rest comes next
 // Values that were replaced, remembered with a publisher's outcomes for its retries.
-inline constexpr std::size_t kOutcomeOldBytesKept = 64 * 1024;
+inline constexpr std::size_t kOutcomeOldBytesKept = 64 * common::kKiB;
 
 // When a put's entry expires: at a time, a while after the commit, when its predecessor would
 // have, or never.

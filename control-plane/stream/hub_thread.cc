@@ -65,7 +65,7 @@ void HubThread::Sink::OnNack(StreamId stream, const Nack& nack) {
 
 // --- any thread -------------------------------------------------------------------------------
 
-HubThread::HubThread(HubOptions options, const common::Clock& clock, const Store& store,
+HubThread::HubThread(const HubOptions& options, const common::Clock& clock, const Store& store,
                      common::Log& log)
     : clock_(clock),
       store_(store),

@@ -34,8 +34,11 @@ struct HubFigures {
 
 class HubThread final : public CommitListener {
  public:
-  HubThread(HubOptions options, const common::Clock& clock, const Store& store, common::Log& log);
+  HubThread(const HubOptions& options, const common::Clock& clock, const Store& store,
+            common::Log& log);
   ~HubThread() override;
+  HubThread(const HubThread&) = delete;
+  HubThread& operator=(const HubThread&) = delete;
 
   // Takes over the stream and starts its first read.
   void PostOpened(StreamId id, StreamInfo info, std::unique_ptr<DeltaStream> stream);

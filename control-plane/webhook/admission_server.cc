@@ -182,7 +182,7 @@ common::Status AdmissionServer::Start(const std::string& listen) {
                        : (server.bind_to_port(address.host, address.port) ? address.port : -1);
   if (port <= 0) {
     return Error(StatusCode::kUnavailable, "cannot listen on {}: {}", listen,
-                 errno == 0 ? "no such address" : std::strerror(errno));  // NOLINT
+                 errno == 0 ? "no such address" : common::ErrnoText(errno));
   }
   {
     common::MutexLock lock(impl->mutex);

@@ -103,7 +103,7 @@ void CertificateKeeper::Run() {
   }
 }
 
-void CertificateKeeper::OnNamespaces(std::vector<KubeEvent> events) {
+void CertificateKeeper::OnNamespaces(const std::vector<KubeEvent>& events) {
   for (const KubeEvent& event : events) {
     if (event.type == KubeEvent::Type::kReplaced) namespaces_.clear();
     for (const json& object : event.objects) {

@@ -51,6 +51,8 @@ class CertificateKeeper {
   CertificateKeeper(CertificateKeeperOptions options, KubeApi& api, AdmissionServer& server,
                     const common::Clock& clock, common::Log& log, common::Metrics& metrics);
   ~CertificateKeeper();
+  CertificateKeeper(const CertificateKeeper&) = delete;
+  CertificateKeeper& operator=(const CertificateKeeper&) = delete;
 
   void Start();
   // One round of all work; the first fault. Public for tests.
@@ -58,7 +60,7 @@ class CertificateKeeper {
 
  private:
   void Run();
-  void OnNamespaces(std::vector<KubeEvent> events);
+  void OnNamespaces(const std::vector<KubeEvent>& events);
   common::Status Load();
   common::StatusOr<Pki> LoadPki();
   common::Status KeepServerSecret(const Pki& pki);

@@ -153,6 +153,7 @@ bool Names(const X509& certificate, const std::vector<std::string>& names) {
   std::vector<std::string> found;
   auto* const list = static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr));
+  found.reserve(static_cast<std::size_t>(std::max(sk_GENERAL_NAME_num(list), 0)));
   for (int i = 0; i < sk_GENERAL_NAME_num(list); ++i) {
     found.push_back(TextOf(*sk_GENERAL_NAME_value(list, i)));
   }
