@@ -2,7 +2,8 @@
 //
 // Thread: Touch from any reader's, the rest from the writer's; relaxed atomics, nothing is ordered
 // by them.  Lifetime: the Cache's. A count-min sketch of four rows of small counters that are
-// halved now and then, so that old fame fades, and beside it the minute of the last read. Keys that
+// halved now and then, so that old fame fades, and beside it the tick of the last read. All that
+// one key needs lies in one cache line, so that a read pays for one more, not for five. Keys that
 // share cells look more used than they are, never less: what is in use is not evicted by mistake.
 #pragma once
 
@@ -20,7 +21,6 @@ namespace agent {
 
 class AccessSketch {
  public:
-  static constexpr std::size_t kCells = 1 << 17;  // of each row
   static constexpr std::size_t kRows = 4;
   static constexpr std::uint8_t kCountMax = 255;
 
@@ -30,45 +30,57 @@ class AccessSketch {
   }
 
   void Touch(std::uint64_t hash) {
+    Block& block = BlockOf(hash);
     for (std::size_t row = 0; row < kRows; ++row) {
-      std::atomic<std::uint8_t>& cell = (*cells_)[row][Index(hash, row)];
+      std::atomic<std::uint8_t>& cell = block.counts[CellOf(hash, row)];
       const std::uint8_t count = cell.load(std::memory_order_relaxed);
       if (count < kCountMax) cell.store(count + 1, std::memory_order_relaxed);
     }
-    (*last_)[Index(hash, 0)].store(tick_.load(std::memory_order_relaxed),
+    block.last[LastOf(hash)].store(tick_.load(std::memory_order_relaxed),
                                    std::memory_order_relaxed);
   }
   std::uint8_t Count(std::uint64_t hash) const {
+    const Block& block = BlockOf(hash);
     std::uint8_t least = kCountMax;
     for (std::size_t row = 0; row < kRows; ++row) {
-      least = std::min(least, (*cells_)[row][Index(hash, row)].load(std::memory_order_relaxed));
+      least = std::min(least, block.counts[CellOf(hash, row)].load(std::memory_order_relaxed));
     }
     return least;
   }
   // How many ticks ago the key was touched last.
   std::uint32_t Idle(std::uint64_t hash) const {
     return tick_.load(std::memory_order_relaxed) -
-           (*last_)[Index(hash, 0)].load(std::memory_order_relaxed);
+           BlockOf(hash).last[LastOf(hash)].load(std::memory_order_relaxed);
   }
   // Time goes on by one tick.
   void Tick() { tick_.fetch_add(1, std::memory_order_relaxed); }
   void Halve() {
-    for (auto& row : *cells_) {
-      for (std::atomic<std::uint8_t>& cell : row) {
+    for (Block& block : *blocks_) {
+      for (std::atomic<std::uint8_t>& cell : block.counts) {
         cell.store(cell.load(std::memory_order_relaxed) / 2, std::memory_order_relaxed);
       }
     }
   }
 
  private:
-  static std::size_t Index(std::uint64_t hash, std::size_t row) {
-    return ((hash >> 32) * (2 * row + 1) + hash * (row + 1)) % kCells;
-  }
-  using Row = std::array<std::atomic<std::uint8_t>, kCells>;
+  static constexpr std::size_t kBlocks = 1 << 14;  // 1 MiB
+  static constexpr std::size_t kRowCells = 12, kLasts = 4;
+  struct alignas(64) Block {
+    std::array<std::atomic<std::uint8_t>, kRows * kRowCells> counts;
+    std::array<std::atomic<std::uint32_t>, kLasts> last;
+  };
+  static_assert(sizeof(Block) == 64);
 
-  std::unique_ptr<std::array<Row, kRows>> cells_ = std::make_unique<std::array<Row, kRows>>();
-  std::unique_ptr<std::array<std::atomic<std::uint32_t>, kCells>> last_ =
-      std::make_unique<std::array<std::atomic<std::uint32_t>, kCells>>();
+  // Each takes bits of the hash that the others do not: 14, four times 8, 2.
+  static std::size_t CellOf(std::uint64_t hash, std::size_t row) {
+    return row * kRowCells + (((hash >> (16 + 8 * row)) & 0xff) * kRowCells >> 8);
+  }
+  static std::size_t LastOf(std::uint64_t hash) { return hash >> 62; }
+  Block& BlockOf(std::uint64_t hash) { return (*blocks_)[hash % kBlocks]; }
+  const Block& BlockOf(std::uint64_t hash) const { return (*blocks_)[hash % kBlocks]; }
+
+  std::unique_ptr<std::array<Block, kBlocks>> blocks_ =
+      std::make_unique<std::array<Block, kBlocks>>();
   std::atomic<std::uint32_t> tick_ = 1;
 };
 
