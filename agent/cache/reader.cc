@@ -266,6 +266,9 @@ void Reader::Prefetch(std::span<const KeyRef> keys) const {
   for (const KeyRef& ref : keys.first(std::min(keys.size(), hashes.size()))) {
     const Impl::Copy* copy = impl_->Find(ref.dataset, ref.key);
     if (copy == nullptr) continue;
+    if (copy->by_name) {
+      impl_->environment->sketch->Prefetch(AccessSketch::Hash(ref.dataset, ref.key));
+    }
     hashes[count] = PlaceHash(copy->serial, ref.key);
     impl_->index.Prefetch(hashes[count++]);
   }
