@@ -9,6 +9,7 @@ cgroup v1 hierarchies and the packages that test-cluster.sh installs.
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -268,4 +269,5 @@ if __name__ == "__main__":
         sys.exit(inside(pathlib.Path(sys.argv[2]), sys.argv[3:]))
     if "--" not in sys.argv or os.geteuid() != 0:
         sys.exit(__doc__)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all is ended and cleared away
     sys.exit(outside(sys.argv[1:]))

@@ -3,6 +3,7 @@
 The same cases run on the one-node Kubernetes 1.20 of node.py (agents as containers) and on kind
 with a current Kubernetes (native sidecars). KUBECONFIG and TRIBUTARY_KUBECTL say where.
 """
+import concurrent.futures
 import os
 import pathlib
 import shlex
@@ -53,7 +54,7 @@ def kubectl(tmp_path_factory):
     kubectl.applied = objects
     began = time.monotonic()
     for what in ("deployment/injector", "statefulset/control-plane"):
-        kubectl("rollout", "status", "-n", SYSTEM, what, "--timeout=180s")
+        rolled_out(kubectl, what)
     print(f"installed in {time.monotonic() - began:.1f} s")
     kubectl.apply(namespace("shop"), namespace("finance"), account("checkout", "shop"),
                   account("billing", "finance"),
@@ -105,27 +106,40 @@ def ready_pods(kubectl, space, app, count=1):
     return eventually(look, f"{count} ready pods of {app}", LONG)
 
 
-def redis(kubectl, space, pod, *command):
+def redis(kubectl, space, pod, *command, often=1):
     """redis-cli in the application's container, on the socket that the variable names."""
     words = " ".join(shlex.quote(str(word)) for word in command)
     return kubectl("exec", "-n", space, pod, "-c", "app", "--", "sh", "-c",
-                   f'redis-cli -e -s "$TRIBUTARY_SOCKET" {words}').strip()
+                   f'redis-cli -e -r {often} -i 0.01 -s "$TRIBUTARY_SOCKET" {words}').strip()
+
+
+def rolled_out(kubectl, what):
+    kubectl("rollout", "status", "-n", SYSTEM, what, "--timeout=180s")
+
+
+def control_plane_pods(kubectl):
+    """Which pods there are of it, by what no two pods share."""
+    return {pod["metadata"]["uid"] for pod in kubectl.get(
+        "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/name=tributary-control-plane")["items"]}
 
 
 @pytest.fixture(scope="module")
 def apps(kubectl):
+    """The pod of the owner, who has published that order 1 is paid, and two pods of a reader."""
     kubectl.apply(deployment("checkout", "shop", 1000, "checkout"),
                   deployment("billing", "finance", 1001, "billing", replicas=2))
     owner, = ready_pods(kubectl, "shop", "checkout")
+    eventually(lambda: redis(kubectl, "shop", owner, "set", "orders.shop/1", "paid") == "OK",
+               "the first write", LONG)
     return owner, ready_pods(kubectl, "finance", "billing", 2)
 
 
 def test_what_one_pod_publishes_the_others_read_on_their_sockets(kubectl, apps):
     owner, readers = apps
     began = time.monotonic()
-    assert redis(kubectl, "shop", owner, "set", "orders.shop/1", "paid") == "OK"
+    assert redis(kubectl, "shop", owner, "set", "orders.shop/3", "new") == "OK"
     for reader in readers:
-        eventually(lambda: redis(kubectl, "finance", reader, "get", "orders.shop/1") == "paid",
+        eventually(lambda: redis(kubectl, "finance", reader, "get", "orders.shop/3") == "new",
                    f"{reader} to read")
     print(f"propagated and read by {len(readers)} pods in {time.monotonic() - began:.2f} s")
     refused = kubectl.run("exec", "-n", "finance", readers[0], "-c", "app", "--", "sh", "-c",
@@ -171,10 +185,18 @@ def test_a_job_completes(kubectl, apps):
 
 def test_a_rolling_restart_of_the_control_plane_is_not_noticed_by_readers(kubectl, apps):
     owner, readers = apps
+    before = control_plane_pods(kubectl)
     kubectl("rollout", "restart", "-n", SYSTEM, "statefulset/control-plane")
-    for _ in range(5):
-        assert redis(kubectl, "finance", readers[0], "get", "orders.shop/1") == "paid"
-    kubectl("rollout", "status", "-n", SYSTEM, "statefulset/control-plane", "--timeout=180s")
+    reads = 0
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        restart = beside.submit(rolled_out, kubectl, "statefulset/control-plane")
+        while not restart.done():
+            read = redis(kubectl, "finance", readers[0], "get", "orders.shop/1", often=50)
+            assert read.split() == ["paid"] * 50
+            reads += 50
+        restart.result()
+    assert not before & control_plane_pods(kubectl)
+    print(f"{reads} reads during the restart, all answered")
     eventually(lambda: redis(kubectl, "shop", owner, "set", "orders.shop/2", "new") == "OK",
                "writes to go on", LONG)
     eventually(lambda: redis(kubectl, "finance", readers[1], "get", "orders.shop/2") == "new",
@@ -204,17 +226,32 @@ exit 9
 """
 
 
-def test_an_oom_killed_agent_comes_back_with_its_copy(kubectl, apps):
-    reader = apps[1][0]
-    before = container_status(kubectl, "finance", reader)
-    filled = subprocess.run([*NODE_EXEC, "sh", "-c", OOM, "oom",
-                             before["containerID"].split("//")[1]])
+def fill_memory(container):
+    filled = subprocess.run([*NODE_EXEC, "sh", "-c", OOM, "oom", container.split("//")[1]],
+                            capture_output=True)
     assert filled.returncode != 9, "the container's cgroup is not found"
-    after = lambda: container_status(kubectl, "finance", reader)
+
+
+def test_an_oom_killed_agent_comes_back_with_its_copy(kubectl, apps):
+    """While no control plane is there, so that the copy can only be its own."""
+    owner, readers = apps
+    scale = lambda count: kubectl("scale", "-n", SYSTEM, "statefulset/control-plane",
+                                  f"--replicas={count}")
+    scale(0)
+    eventually(lambda: not control_plane_pods(kubectl), "the control plane to be away", LONG)
+    before = container_status(kubectl, "finance", readers[0])
+    fill_memory(before["containerID"])
+    after = lambda: container_status(kubectl, "finance", readers[0])
     eventually(lambda: after()["restartCount"] > before["restartCount"], "the restart", LONG)
     assert after()["lastState"]["terminated"]["reason"] == "OOMKilled"
-    eventually(lambda: redis(kubectl, "finance", reader, "get", "orders.shop/1") == "paid",
+    eventually(lambda: redis(kubectl, "finance", readers[0], "get", "orders.shop/1") == "paid",
                "the copy to be served again", LONG)
+    scale(1)
+    rolled_out(kubectl, "statefulset/control-plane")
+    eventually(lambda: redis(kubectl, "shop", owner, "set", "orders.shop/4", "new") == "OK",
+               "writes to go on", LONG)
+    eventually(lambda: redis(kubectl, "finance", readers[0], "get", "orders.shop/4") == "new",
+               "changes to flow to the copy", LONG)
 
 
 def test_a_pod_that_ends_may_publish_to_the_last(kubectl, apps):
