@@ -9,8 +9,9 @@ import rows_state
 from sides import Sides, anonymous_bytes
 from svg import line_chart
 
-SIZES = (10_000, 100_000, 1_000_000)
-SUBSCRIBERS = (1, 10, 100, 500)
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+SUBSCRIBERS = (1, 10, 100, 1000, 5000)
+DELIVERIES = 100_000  # of one point of the propagation chart, so that it takes a minute at most
 
 
 def at_size(args, entries):
@@ -54,8 +55,10 @@ def draw_entries(args, directory):
 def draw_propagation(sides, directory):
     counts = (1, 5) if sides.args.tiny else SUBSCRIBERS
     address, agent = sides.small_control_plane()[1], rows_spread.small_agent(sides)
+    most = sides.args.rounds
+    rounds = {n: min(most, max(DELIVERIES // n, most // 10)) for n in counts}
     found = {n: rows_spread.latency(sides, "--address", address, "--reader", agent[1],
-                                    "--subscribers", n) for n in counts}
+                                    "--subscribers", n, rounds=rounds[n]) for n in counts}
     series = {}
     for name, field in (("readable, p50", "p50_us"), ("readable, p99", "p99_us"),
                         ("at the last stream, p50", "delivered_p50_us"),

@@ -24,9 +24,9 @@ def owner_agent(sides):
     return sides.keep("owner_agent", make)
 
 
-def latency(sides, *words):
-    return sides.tool("bench_grpc", "latency", "--rounds", sides.args.rounds, "--keys", 1000,
-                      "--value-bytes", sides.args.value_bytes, *words, core=None)
+def latency(sides, *words, rounds=None):
+    return sides.tool("bench_grpc", "latency", "--rounds", rounds or sides.args.rounds,
+                      "--keys", 1000, "--value-bytes", sides.args.value_bytes, *words, core=None)
 
 
 def notices(sides, writer, reader):
