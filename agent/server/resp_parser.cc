@@ -186,16 +186,23 @@ void RespParser::Drop(std::string why) {
   error_ = std::move(why);
 }
 
+// The bound holds for a line that came in one piece, too: how it was cut must not matter.
+RespParser::Step RespParser::TakeBoundedLine(std::string_view& line, const char* too_big) {
+  const std::size_t begin = position_;
+  const bool whole = TakeLine(line);
+  const std::size_t bytes = whole ? position_ - begin - 1 : bytes_.size() - begin;
+  if (bytes > limits_.inline_bytes) return Fail(too_big);
+  return whole ? Step::kContinue : Step::kNeedMore;
+}
+
 RespParser::Step RespParser::Start() {
   if (position_ == bytes_.size()) return Step::kNeedMore;
   const bool multibulk = bytes_[position_] == '*';
-  const std::size_t begin = position_;
   std::string_view line;
-  if (!TakeLine(line)) {
-    if (bytes_.size() - begin <= limits_.inline_bytes) return Step::kNeedMore;
-    return Fail(multibulk ? "ERR Protocol error: too big mbulk count string"
-                          : "ERR Protocol error: too big inline request");
-  }
+  const Step step =
+      TakeBoundedLine(line, multibulk ? "ERR Protocol error: too big mbulk count string"
+                                      : "ERR Protocol error: too big inline request");
+  if (step != Step::kContinue) return step;
   pieces_.clear();
   arguments_.clear();
   unquoted_.clear();
@@ -222,12 +229,9 @@ RespParser::Step RespParser::BulkHeader() {
   if (bytes_[position_] != '$') {
     return Fail(fmt::format("ERR Protocol error: expected '$', got '{}'", bytes_[position_]));
   }
-  const std::size_t begin = position_;
   std::string_view line;
-  if (!TakeLine(line)) {
-    if (bytes_.size() - begin <= limits_.inline_bytes) return Step::kNeedMore;
-    return Fail("ERR Protocol error: too big bulk count string");
-  }
+  const Step step = TakeBoundedLine(line, "ERR Protocol error: too big bulk count string");
+  if (step != Step::kContinue) return step;
   const auto size = ParseNumber(line.substr(1));
   if (!size || *size < 0 || *size > kBulkSane) {
     return Fail("ERR Protocol error: invalid bulk length");

@@ -62,6 +62,8 @@ class RespParser {
   void Drop(std::string why);
   // The line at position_, without its CRLF, moving behind it; false: not complete.
   bool TakeLine(std::string_view& line);
+  // kNeedMore: it is not whole yet; an error: it is longer than limits_.inline_bytes.
+  Step TakeBoundedLine(std::string_view& line, const char* too_big);
 
   struct Piece {
     std::size_t offset;
