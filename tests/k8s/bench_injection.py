@@ -84,6 +84,7 @@ def agents():
         eventually(lambda: http_ready(idle), "the idle agent")
         cp.declare(dataset("orders.shop", "checkout.shop"),
                    subscription("in.shop", "billing.shop", "orders.shop"))
+        eventually(lambda: "billing.shop" in cp.ctl("get", "subscriptions"), "the subscription")
         reader = world.agent("billing.shop", cp)
         began = time.monotonic()
         reader.spawn()
