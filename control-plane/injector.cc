@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "common/admin_server.h"
@@ -12,6 +13,9 @@ namespace cp {
 namespace {
 
 constexpr std::uint64_t kNativeMinor = 29;
+// Kubelets before 1.21 may act on a startup probe a minute late (kubernetes/kubernetes#95140);
+// nodes may be two versions older than the server.
+constexpr std::uint64_t kStartupMinor = 23;
 constexpr std::chrono::minutes kVersionInterval{5};
 constexpr std::chrono::seconds kVersionRetry{1};
 
@@ -26,7 +30,7 @@ CertificateKeeperOptions KeeperOptions(const Options& options) {
 
 }  // namespace
 
-common::StatusOr<bool> HasNativeSidecars(const nlohmann::json& version) {
+common::StatusOr<std::uint64_t> ServerMinor(const nlohmann::json& version) {
   const auto text = [&](const char* name) {
     const nlohmann::json value =
         version.is_object() ? version.value(name, nlohmann::json()) : version;
@@ -39,7 +43,7 @@ common::StatusOr<bool> HasNativeSidecars(const nlohmann::json& version) {
   if (!major.ok() || !number.ok()) {
     return common::InvalidArgument("/version: major and minor are not understood");
   }
-  return *major > 1 || *number >= kNativeMinor;
+  return *major > 1 ? std::numeric_limits<std::uint64_t>::max() : *number;
 }
 
 std::vector<std::string> CertificateNames(const std::string& addresses) {
@@ -72,18 +76,19 @@ Injector::~Injector() {
   version_.Join();
 }
 
-InjectSettings Injector::Settings(bool native) const {
+InjectSettings Injector::Settings(std::uint64_t minor) const {
   return {.image = options_.agent_image,
           .control_plane = options_.agent_control_plane,
           .version = common::BuildVersion(),
-          .native = native};
+          .native = minor >= kNativeMinor,
+          .startup_probe = minor >= kStartupMinor};
 }
 
 common::Status Injector::Start() {
   RETURN_IF_ERROR(common::Annotate(server_.Start(options_.webhook_listen), "--webhook-listen"));
   log_.Info("webhooks", {{"listen", options_.webhook_listen}, {"port", server_.port()}});
   if (options_.agent_mode != "auto") {
-    server_.SetSettings(Settings(options_.agent_mode == "native"));
+    server_.SetSettings(Settings(options_.agent_mode == "native" ? kNativeMinor : kStartupMinor));
   } else {
     version_ = common::Thread("version", [this] { FollowVersion(); });
   }
@@ -95,14 +100,14 @@ void Injector::FollowVersion() {
   std::string shown;
   while (!stop_.closed()) {
     const auto version = CallJson(api_, {.path = "/version"});
-    const auto native = version.ok() ? HasNativeSidecars(*version) : version.status();
-    if (native.ok()) server_.SetSettings(Settings(*native));
-    const std::string now = native.ok() ? (*native ? "native" : "container")
-                                        : std::string(common::Message(native.status()));
+    const auto minor = version.ok() ? ServerMinor(*version) : version.status();
+    if (minor.ok()) server_.SetSettings(Settings(*minor));
+    const std::string now = minor.ok() ? (*minor >= kNativeMinor ? "native" : "container")
+                                       : std::string(common::Message(minor.status()));
     if (now != shown && !stop_.closed()) log_.Info("mode of injection", {{"mode", now}});
     shown = now;
-    stop_.WaitAll(native.ok() ? std::chrono::nanoseconds(kVersionInterval)
-                              : std::chrono::nanoseconds(kVersionRetry));
+    stop_.WaitAll(minor.ok() ? std::chrono::nanoseconds(kVersionInterval)
+                             : std::chrono::nanoseconds(kVersionRetry));
   }
 }
 

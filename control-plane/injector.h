@@ -3,6 +3,7 @@
 // Thread: main.  Lifetime: options, api, clock, log and metrics outlive it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "common/clock.h"
@@ -33,7 +34,7 @@ class Injector {
  private:
   // Asks the API server how old it is until it answers, then now and again: it may be upgraded.
   void FollowVersion();
-  InjectSettings Settings(bool native) const;
+  InjectSettings Settings(std::uint64_t minor) const;
 
   const Options& options_;
   KubeApi& api_;
@@ -44,9 +45,9 @@ class Injector {
   common::Thread version_;
 };
 
-// Whether the answer of /version is of a server that starts init containers with restartPolicy
-// Always beside the others (1.29 and newer). INVALID_ARGUMENT: not understood.
-common::StatusOr<bool> HasNativeSidecars(const nlohmann::json& version);
+// N of version 1.N that the answer of /version tells; beyond all of them for 2 and newer.
+// INVALID_ARGUMENT: not understood.
+common::StatusOr<std::uint64_t> ServerMinor(const nlohmann::json& version);
 // "a.b.svc:1,[::1]:2" → a.b.svc, a.b.svc.cluster.local, ::1
 std::vector<std::string> CertificateNames(const std::string& addresses);
 

@@ -3,26 +3,29 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <limits>
+
 namespace cp {
 namespace {
 
 using testing::ElementsAre;
 
-TEST(HasNativeSidecarsTest, FollowsTheServersVersion) {
+TEST(ServerMinorTest, IsReadFromWhatVendorsWrite) {
   struct Case {
     const char* major;
     const char* minor;
-    bool want;
+    std::uint64_t want;
   };
-  for (const Case& c : {Case{"1", "20", false}, Case{"1", "28+", false}, Case{"1", "29", true},
-                        Case{"1", "33+", true}, Case{"2", "0", true}}) {
-    EXPECT_EQ(*HasNativeSidecars({{"major", c.major}, {"minor", c.minor}}), c.want) << c.minor;
+  for (const Case& c : {Case{"1", "20", 20}, Case{"1", "28+", 28}, Case{"1", "29", 29},
+                        Case{"2", "0", std::numeric_limits<std::uint64_t>::max()}}) {
+    EXPECT_EQ(*ServerMinor({{"major", c.major}, {"minor", c.minor}}), c.want) << c.minor;
   }
   for (const nlohmann::json& odd :
        {nlohmann::json(), nlohmann::json({{"major", "1"}}), nlohmann::json::array({1}),
         nlohmann::json({{"major", 1}, {"minor", 29}}),
         nlohmann::json({{"major", "1"}, {"minor", "+"}})}) {
-    EXPECT_FALSE(HasNativeSidecars(odd).ok()) << odd;
+    EXPECT_FALSE(ServerMinor(odd).ok()) << odd;
   }
 }
 

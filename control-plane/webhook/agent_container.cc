@@ -37,6 +37,19 @@ json Probe(json command, int period_s, int failures) {
           {"failureThreshold", failures}};
 }
 
+json Probes(const PodWishes& wishes, const InjectSettings& settings) {
+  json probes = {{"livenessProbe", Probe(Healthcheck(wishes, "live"), 10, 6)}};
+  if (settings.startup_probe) {
+    probes["startupProbe"] = Probe(Healthcheck(wishes, StartQuestion(wishes)), 1, 600);
+  }
+  // Once ready, an agent stays ready. Where the startup probe has asked that, asking on is needless
+  // and only delays: old kubelets let a whole period pass before they ask first.
+  if (wishes.wait_for == WaitFor::kSocket) {
+    probes["readinessProbe"] = Probe(Healthcheck(wishes, "ready"), 5, 3);
+  }
+  return probes;
+}
+
 json Arguments(const PodWishes& wishes, const PodFacts& facts, const InjectSettings& settings) {
   json args = {
       "--service=" + facts.service, "--control-plane=" + settings.control_plane,
@@ -100,15 +113,9 @@ json AgentContainer(const PodWishes& wishes, const PodFacts& facts,
        {{"requests", {{"cpu", wishes.cpu_request}, {"memory", wishes.memory_request}}},
         {"limits", {{"cpu", wishes.cpu_limit}, {"memory", wishes.memory_limit}}}}},
       {"securityContext", SecurityContext()},
-      {"startupProbe", Probe(Healthcheck(wishes, StartQuestion(wishes)), 1, 600)},
-      {"livenessProbe", Probe(Healthcheck(wishes, "live"), 10, 6)},
       {"volumeMounts",
        json::array({Mount(kSocketVolume, kSocketDir), Mount(kDataVolume, kDataDir), identity})}};
-  // Once ready, an agent stays ready. Where the startup probe has asked that, asking on is needless
-  // and only delays: old kubelets let a whole period pass before they ask first.
-  if (wishes.wait_for == WaitFor::kSocket) {
-    container["readinessProbe"] = Probe(Healthcheck(wishes, "ready"), 5, 3);
-  }
+  container.update(Probes(wishes, settings));
   if (settings.native) {
     container["restartPolicy"] = "Always";
   } else {

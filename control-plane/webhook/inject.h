@@ -31,6 +31,8 @@ struct InjectSettings {
   std::string control_plane;  // HOST:PORT[,…]
   std::string version;        // of the injector, for the marker
   bool native = true;
+  // Without, the pod is Ready when the postStart hook has ended, which waits a minute at most.
+  bool startup_probe = true;
 };
 
 struct Injection {

@@ -125,6 +125,18 @@ TEST(InjectTest, TheAgentMeetsTheRestrictedProfile) {
   }
 }
 
+// Goal: old kubelets, which may lose a startup probe's answer for a minute, are not asked for one.
+TEST(InjectTest, TheStartupProbeMayBeLeftOut) {
+  InjectSettings settings = Settings(false);
+  settings.startup_probe = false;
+  const auto injection = Inject(Minimal(), "finance", settings);
+  ASSERT_TRUE(injection.ok()) << injection.status();
+  const json pod = Minimal().patch(injection->patch);
+  EXPECT_FALSE(AgentOf(pod, false).contains("startupProbe"));
+  EXPECT_TRUE(AgentOf(pod, false).contains("livenessProbe"));
+  EXPECT_TRUE(AgentOf(pod, false).at("lifecycle").contains("postStart"));
+}
+
 TEST(InjectTest, OnlyJobsInContainerModeEndByThemselves) {
   struct Case {
     const char* policy;

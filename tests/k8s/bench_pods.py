@@ -2,7 +2,7 @@
 
   CASES=bench_pods.py tests/k8s/test-cluster.sh BIN -s
 
-Prints, for each of 5 pods, the time from the start of its first container – the agent – to the
+Prints, of 20 pods, the time from the start of its first container – the agent – to the
 moment when the API server calls the pod Ready, with a new copy of 10,000 entries of 100 bytes; then
 the resident memory of an agent with that copy and of one without any.
 """
@@ -14,6 +14,7 @@ from harness import dataset, subscription
 from test_pods import LONG, account, container_status, kubectl, pod_spec, ready_pods, redis
 
 ENTRIES, BATCH = 10_000, 250
+PODS = 20  # a kubelet that loses its way one time in ten shows in so many
 
 
 def a_pod(name, space, user, service_account):
@@ -50,7 +51,7 @@ def test_how_soon_pods_are_ready(kubectl):
                  for word in (f"rates.shop/{i:06}", "x" * 100)]
         assert redis(kubectl, "shop", "owner", "mset", *pairs) == "OK"
     took = []
-    for i in range(5):
+    for i in range(PODS):
         kubectl.apply(a_pod(f"reader-{i}", "finance", 1001, "billing"))
         kubectl("wait", "-n", "finance", f"pod/reader-{i}", "--for=condition=Ready",
                 f"--timeout={LONG}s")
@@ -58,7 +59,7 @@ def test_how_soon_pods_are_ready(kubectl):
         process, began = agent_process(kubectl, "finance", f"reader-{i}")
         took.append(now - began)
         assert redis(kubectl, "finance", f"reader-{i}", "dbsize") == str(ENTRIES)
-    print(f"\npods with {ENTRIES} entries Ready after the start of their first container: "
+    print(f"\n{PODS} pods with {ENTRIES} entries Ready after the start of their first container: "
           f"median {statistics.median(took):.1f} s, worst {max(took):.1f} s")
     kubectl.apply(a_pod("idle", "finance", 1001, "idle"))
     ready_pods(kubectl, "finance", "idle")
