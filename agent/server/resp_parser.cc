@@ -11,8 +11,8 @@ namespace agent {
 namespace {
 
 // Beyond these the numbers are nonsense rather than too ambitious (Redis' own bounds).
-constexpr std::int64_t kArgumentsSane = 1'048'576;
-constexpr std::int64_t kBulkSane = 512 * std::int64_t{1024} * 1024;
+constexpr std::int64_t kArgumentsSane = common::kMiB;
+constexpr std::int64_t kBulkSane = 512 * common::kMiB;
 constexpr std::string_view kHttpError =
     "ERR Protocol error: this socket speaks the Redis protocol, not HTTP; "
     "HTTP is served at the agent's --admin address";

@@ -4,12 +4,13 @@
 #include <iterator>
 #include <utility>
 
+#include "common/limits.h"
 #include "common/rpc/status.h"
 
 namespace common {
 namespace {
 
-constexpr std::size_t kTokenBytesMax = std::size_t{16} * 1024;
+constexpr std::size_t kTokenBytesMax = 16 * kKiB;
 
 StatusOr<std::string> ReadToken(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
