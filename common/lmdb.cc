@@ -135,16 +135,10 @@ StatusOr<ReadTxn> Env::BeginRead() const {
   return ReadTxn(txn);
 }
 
-StatusOr<WriteTxn> Env::BeginWrite() {
+StatusOr<WriteTxn> Env::BeginWrite(WriteListener* listener) {
   MDB_txn* txn = nullptr;
   RETURN_IF_ERROR(ToStatus(mdb_txn_begin(env_, nullptr, 0, &txn), "begin a write"));
-  return WriteTxn(txn);
-}
-
-StatusOr<WriteTxn> Env::BeginWrite(ChangeListener& listener) {
-  MDB_txn* txn = nullptr;
-  RETURN_IF_ERROR(ToStatus(mdb_txn_begin(env_, nullptr, 0, &txn), "begin a write"));
-  return WriteTxn(txn, &listener);
+  return WriteTxn(txn, listener);
 }
 
 StatusOr<Dbi> Env::OpenDatabase(const std::string& name) {

@@ -29,12 +29,12 @@ using Dbi = MDB_dbi;
 Status ToStatus(int code, std::string_view doing);
 
 struct EnvOptions {
-  std::string dir;                        // created (0700) if absent, parents included
-  std::size_t map_bytes = 64ULL << 30;    // address space, not memory; writes fail when it is full
+  std::string dir;                      // created (0700) if absent, parents included
+  std::size_t map_bytes = 64ULL << 30;  // address space, not memory; writes fail when it is full
   unsigned databases_max = 16;
   unsigned readers_max = 126;
-  bool sync = true;                       // false: MDB_NOSYNC, survives kill -9, not a host crash
-  bool read_only = false;                 // for inspection by another process
+  bool sync = true;        // false: MDB_NOSYNC, survives kill -9, not a host crash
+  bool read_only = false;  // for inspection by another process
   // Called when the directory is locked, before anything in it is opened: the place to refuse or
   // to empty it. A failure is returned by Open.
   std::function<Status()> prepare = {};
@@ -49,12 +49,12 @@ class ReadTxn;
 class WriteTxn;
 
 // Told of every change that a write transaction makes, in order, whether it will commit or not.
-class ChangeListener {
+class WriteListener {
  public:
-  ChangeListener() = default;
-  ChangeListener(const ChangeListener&) = delete;
-  ChangeListener& operator=(const ChangeListener&) = delete;
-  virtual ~ChangeListener() = default;
+  WriteListener() = default;
+  WriteListener(const WriteListener&) = delete;
+  WriteListener& operator=(const WriteListener&) = delete;
+  virtual ~WriteListener() = default;
   virtual void OnPut(Dbi dbi, std::string_view key, std::string_view value) = 0;
   virtual void OnDelete(Dbi dbi, std::string_view key) = 0;
 };
@@ -71,10 +71,9 @@ class Env {
   Env& operator=(Env&& other) noexcept;
 
   StatusOr<ReadTxn> BeginRead() const;
-  // Blocks while another write transaction is open.
-  StatusOr<WriteTxn> BeginWrite();
-  // As BeginWrite; `listener` is told of every change but Clear. It outlives the transaction.
-  StatusOr<WriteTxn> BeginWrite(ChangeListener& listener);
+  // Blocks while another write transaction is open. `listener`: told of every change but Clear;
+  // outlives the transaction. Null: nobody wants to know.
+  StatusOr<WriteTxn> BeginWrite(WriteListener* listener = nullptr);
 
   // Opens, or creates, a named database; the handle is valid for transactions begun afterwards.
   StatusOr<Dbi> OpenDatabase(const std::string& name);
@@ -83,15 +82,15 @@ class Env {
   // True if no named database was ever created.
   StatusOr<bool> IsEmpty() const;
 
-  Status Sync();                      // flushes to disk; from any thread
+  Status Sync();  // flushes to disk; from any thread
   // As Sync, in small steps, so that others' flushes on this disk do not wait for all of it.
   Status SyncGently();
   // Whether commits from now on do so: EnvOptions::sync. REQUIRES: nobody else calls Sync.
   Status SetSync(bool sync);
-  std::size_t map_bytes() const;      // the bound
+  std::size_t map_bytes() const;  // the bound
   std::size_t page_bytes() const;
-  std::size_t used_bytes() const;     // pages in use × page size, from the last commit
-  std::size_t last_commit() const;    // its Txn::id(); not older than what any reader has seen
+  std::size_t used_bytes() const;   // pages in use × page size, from the last commit
+  std::size_t last_commit() const;  // its Txn::id(); not older than what any reader has seen
   MDB_env* raw() const { return env_; }
 
  private:
@@ -116,7 +115,7 @@ class Txn {
  protected:
   friend class Cursor;
 
-  explicit Txn(MDB_txn* txn, ChangeListener* listener = nullptr) : txn_(txn), listener_(listener) {}
+  explicit Txn(MDB_txn* txn, WriteListener* listener = nullptr) : txn_(txn), listener_(listener) {}
   Txn(const Txn&) = delete;
   Txn(Txn&& other) noexcept
       : txn_(std::exchange(other.txn_, nullptr)), listener_(other.listener_) {}
@@ -126,7 +125,7 @@ class Txn {
     if (txn_ != nullptr) mdb_txn_abort(txn_);
   }
   MDB_txn* txn_;
-  ChangeListener* listener_;  // null: nobody wants to know
+  WriteListener* listener_;  // null: nobody wants to know
 };
 
 class ReadTxn final : public Txn {
@@ -148,7 +147,7 @@ class ReadTxn final : public Txn {
 
 class WriteTxn final : public Txn {
  public:
-  explicit WriteTxn(MDB_txn* txn, ChangeListener* listener = nullptr) : Txn(txn, listener) {}
+  WriteTxn(MDB_txn* txn, WriteListener* listener) : Txn(txn, listener) {}
   WriteTxn(const WriteTxn&) = delete;
   WriteTxn(WriteTxn&&) noexcept = default;
   WriteTxn& operator=(const WriteTxn&) = delete;
@@ -183,7 +182,7 @@ class Cursor {
   Cursor& operator=(const Cursor&) = delete;
   Cursor& operator=(Cursor&&) = delete;
 
-  Status Seek(std::string_view key);   // to the first key ≥ `key`
+  Status Seek(std::string_view key);  // to the first key ≥ `key`
   Status First();
   Status Last();
   Status Next();
@@ -197,11 +196,11 @@ class Cursor {
   Status Append(std::string_view key, std::string_view value);
 
  private:
-  Cursor(MDB_cursor* cursor, ChangeListener* listener) : cursor_(cursor), listener_(listener) {}
+  Cursor(MDB_cursor* cursor, WriteListener* listener) : cursor_(cursor), listener_(listener) {}
   Status Move(MDB_val key, MDB_cursor_op operation);
 
   MDB_cursor* cursor_;
-  ChangeListener* listener_;
+  WriteListener* listener_;
   std::string_view key_;
   std::string_view value_;
   bool valid_ = false;

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "common/limits.h"
@@ -23,6 +21,7 @@ constexpr std::size_t kMetaPages = 2;
 constexpr std::size_t kGrowthMax = 64 * common::kMiB;  // pages held by the pin; then a checkpoint
 constexpr std::size_t kRedoneBytesMax = 16 * common::kMiB;
 constexpr std::size_t kChangeHeaderBytes = 10;
+constexpr std::size_t kChangesKept = 1 * common::kMiB;  // of memory, from one commit to the next
 enum : char { kPut = 'p', kDelete = 'd' };
 
 common::Status Fail(const std::string& path, std::string_view doing) {
@@ -43,7 +42,7 @@ common::Status WithFile(const std::string& path, int flags, const Work& work) {
 }  // namespace
 
 // Changes of one transaction: kind, table's index, lengths of key and value, key, value.
-class DurableEnv::Recorder final : public lmdb::ChangeListener {
+class DurableEnv::Recorder final : public lmdb::WriteListener {
  public:
   explicit Recorder(std::span<const lmdb::Dbi> tables) {
     for (std::size_t i = 0; i < tables.size(); ++i) {
@@ -51,7 +50,10 @@ class DurableEnv::Recorder final : public lmdb::ChangeListener {
       indices_[tables[i]] = static_cast<char>(i);
     }
   }
-  void Clear() { changes_.clear(); }
+  void Clear() {
+    if (changes_.capacity() > kChangesKept) changes_ = std::string();
+    changes_.clear();
+  }
   const std::string& changes() const { return changes_; }
 
   void OnPut(lmdb::Dbi dbi, std::string_view key, std::string_view value) override {
@@ -77,10 +79,7 @@ DurableEnv::DurableEnv(const DurableEnvOptions& options)
 
 DurableEnv::~DurableEnv() {
   if (logs_.empty() || !env_ || !broken_.ok() || recorder_ == nullptr) return;
-  // Whatever fails here, the logs are there for the next start.
-  if (flushing_ && !FinishCheckpoint().ok()) return;
-  if (!env_->Sync().ok() || !log().End().ok()) return;
-  pin_.reset();
+  if (!EndLogs().ok()) return;  // they are there for the next start
   for (RedoLog& log : logs_) static_cast<void>(log.Shrink());
 }
 
@@ -202,8 +201,7 @@ common::StatusOr<lmdb::WriteTxn> DurableEnv::BeginWrite() {
   CHECK(recorder_ != nullptr);
   RETURN_IF_ERROR(broken_);
   recorder_->Clear();
-  if (logs_.empty()) return env_->BeginWrite();
-  return env_->BeginWrite(*recorder_);
+  return env_->BeginWrite(logs_.empty() ? nullptr : recorder_.get());
 }
 
 common::Status DurableEnv::Commit(lmdb::WriteTxn txn) {
@@ -225,22 +223,22 @@ common::Status DurableEnv::Commit(lmdb::WriteTxn txn) {
   return common::OkStatus();
 }
 
-// LMDB's own way: its pages are flushed before its commit can be seen.
+// LMDB's own way: its pages are flushed before its commit can be seen. Meanwhile no log is needed,
+// or recovery would take back what somebody may have seen.
 common::Status DurableEnv::CommitWithoutLog(lmdb::WriteTxn txn) {
-  if (flushing_) broken_ = FinishCheckpoint();
+  broken_ = EndLogs();
   RETURN_IF_ERROR(broken_);
   RETURN_IF_ERROR(env_->SetSync(true));
   common::Status committed = txn.Commit();
   RETURN_IF_ERROR(env_->SetSync(false));
-  if (!committed.ok()) return committed;
-  return broken_ = StartOver();
+  broken_ = StartOver();
+  return broken_.ok() ? committed : broken_;
 }
 
 common::StatusOr<bool> DurableEnv::MakeRoom() {
   if (logs_.empty() || log().bytes() == 0 || !broken_.ok()) return false;
   const auto step = [this]() -> common::Status {
-    if (flushing_) RETURN_IF_ERROR(FinishCheckpoint());
-    RETURN_IF_ERROR(env_->Sync());
+    RETURN_IF_ERROR(EndLogs());
     RETURN_IF_ERROR(StartOver());
     for (RedoLog& log : logs_) RETURN_IF_ERROR(log.Shrink());
     return common::OkStatus();
@@ -248,6 +246,12 @@ common::StatusOr<bool> DurableEnv::MakeRoom() {
   broken_ = step();
   RETURN_IF_ERROR(broken_);
   return true;
+}
+
+common::Status DurableEnv::EndLogs() {
+  if (flushing_) RETURN_IF_ERROR(FinishCheckpoint());
+  RETURN_IF_ERROR(env_->Sync());
+  return log().End();
 }
 
 common::Status DurableEnv::BeginLog(std::uint64_t oldest) {
@@ -306,7 +310,7 @@ double DurableEnv::Due() const {
   const auto part = [](std::size_t of, std::size_t whole) {
     return static_cast<double>(of) / static_cast<double>(whole);
   };
-  return std::max(part(logs_[number_ % kLogFiles].bytes(), log_bytes_), part(grown, kGrowthMax));
+  return std::max(part(log().bytes(), log_bytes_), part(grown, kGrowthMax));
 }
 
 common::Status DurableEnv::Advance() {

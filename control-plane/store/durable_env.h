@@ -16,7 +16,6 @@
 // log ends and the older pin is let go. docs/decisions/0027 says why, and what it costs.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -79,11 +78,14 @@ class DurableEnv {
   std::string DataPath() const;
   RedoLog& Log(std::uint64_t number) { return logs_[number % logs_.size()]; }
   RedoLog& log() { return Log(number_); }
+  const RedoLog& log() const { return logs_[number_ % logs_.size()]; }
 
   // Makes the next log the current one. `oldest`: its Header::oldest.
   common::Status BeginLog(std::uint64_t oldest);
   common::Status CommitWithoutLog(common::lmdb::WriteTxn txn);
-  // A checkpoint here and now, when data.mdb is flushed: all older logs end.
+  // Flushes data.mdb and ends the log: the directory needs none, until StartOver.
+  common::Status EndLogs();
+  // A new log on top of what data.mdb holds; all others end. REQUIRES: data.mdb is flushed.
   common::Status StartOver();
   common::Status StartCheckpoint();
   common::Status FinishCheckpoint();

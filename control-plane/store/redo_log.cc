@@ -146,13 +146,14 @@ common::Status RedoLog::Append(std::string_view record) {
   CHECK(record.size() <= UINT32_MAX);
   const std::uint64_t check = CheckOf(record, sequence_);
   const auto length = static_cast<std::uint32_t>(record.size());
-  std::string bytes;
-  bytes.reserve(kRecordHeaderBytes + record.size());
-  bytes.append(BytesOf(check)).append(BytesOf(length)).append(record);
-  RETURN_IF_ERROR(Reserve(end_ + bytes.size()));
-  RETURN_IF_ERROR(WriteAt(end_, bytes));
+  std::string head(BytesOf(check));
+  head.append(BytesOf(length));
+  const std::uint64_t end = end_ + head.size() + record.size();
+  RETURN_IF_ERROR(Reserve(end));
+  RETURN_IF_ERROR(WriteAt(end_, head));
+  RETURN_IF_ERROR(WriteAt(end_ + head.size(), record));
   RETURN_IF_ERROR(Sync());
-  last_at_ = std::exchange(end_, end_ + bytes.size());
+  last_at_ = std::exchange(end_, end);
   ++sequence_;
   return common::OkStatus();
 }
@@ -220,7 +221,11 @@ common::StatusOr<std::string> RedoLog::ReadAt(std::uint64_t at, std::size_t leng
 common::Status RedoLog::Reserve(std::uint64_t end) {
   static const std::string zeros(kReserveBytes, '\0');
   while (file_bytes_ < end) {
-    RETURN_IF_ERROR(WriteAt(file_bytes_, zeros));
+    const common::Status written = WriteAt(file_bytes_, zeros);
+    if (!written.ok()) {  // what did fit is given back: others may need the last of the disk
+      return ::ftruncate(fd_, static_cast<off_t>(file_bytes_)) == 0 ? written
+                                                                    : Failed(errno, "shrink");
+    }
     file_bytes_ += zeros.size();
   }
   return common::OkStatus();

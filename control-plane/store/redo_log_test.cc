@@ -1,7 +1,9 @@
 #include "control-plane/store/redo_log.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <fstream>
 #include <vector>
 
@@ -139,6 +141,27 @@ TEST_F(RedoLogTest, GivesBackTheDiskBehindWhatIsNeeded) {
   ASSERT_TRUE(log.Begin({.number = 2, .first_sequence = 2}).ok());
   ASSERT_TRUE(log.Append("b").ok());
   EXPECT_EQ(Records(log, 3), Strings{"b"});
+}
+
+// The limit of a file's size stands for a disk that fills up in the midst of a write.
+TEST_F(RedoLogTest, AFullDiskRefusesARecordAndLosesNoSpaceToIt) {
+  RedoLog log = Open();
+  ASSERT_TRUE(log.Begin({.number = 1, .first_sequence = 1}).ok());
+  ASSERT_TRUE(log.Append("a").ok());
+  const auto before = std::filesystem::file_size(path_);
+  rlimit unlimited{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+  const rlimit full{.rlim_cur = before + 100'000, .rlim_max = unlimited.rlim_max};
+  const auto ignored = signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+  const common::Status refused = log.Append(std::string(before, 'x'));
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+  signal(SIGXFSZ, ignored);
+  EXPECT_EQ(refused.code(), common::StatusCode::kResourceExhausted) << refused;
+  EXPECT_EQ(std::filesystem::file_size(path_), before);
+  ASSERT_TRUE(log.Append("b").ok());
+  RedoLog again = Open();
+  EXPECT_EQ(Records(again, 3), (Strings{"a", "b"}));
 }
 
 TEST(RedoLogFullTest, AFullDiskIsToldByName) {
