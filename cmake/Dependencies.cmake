@@ -17,5 +17,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(lmdb REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(libuv REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+# Most of what is hashed is short: calls would cost as much as the hashing.
+target_compile_definitions(PkgConfig::xxhash INTERFACE XXH_INLINE_ALL)
 pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)

@@ -20,10 +20,11 @@
 
 #include "agent/cache/change_listener.h"
 #include "agent/cache/counter.h"
+#include "agent/cache/place.h"
+#include "common/buckets.h"
 #include "common/digest.h"
 #include "common/entry.h"
 #include "common/lmdb.h"
-#include "common/buckets.h"
 #include "common/names.h"
 #include "common/status.h"
 #include "common/version.h"
@@ -42,7 +43,7 @@ enum class Denial { kNone, kNoDataset, kNoPermission };
 
 struct CopyState {
   common::Collection collection;
-  bool complete = false;  // a generation can be read
+  bool complete = false;   // a generation can be read
   bool loading = false;    // another generation is being filled
   bool repairing = false;  // … by BeginRepair
   bool by_name = false;    // holds single keys only, see Writer::Add
@@ -197,6 +198,13 @@ struct KeyRef {
   std::string_view key;
 };
 
+// A key and where it lies, made by Reader::Prefetch; for that snapshot, while the key's bytes are.
+struct PrefetchedKey {
+  KeyRef ref = {};
+  Place place = {};       // without a record: not known
+  std::uint64_t use = 0;  // of AccessSketch, what a read counts for; 0: for nothing
+};
+
 // What the local copies say of one key.
 struct LocalAnswer {
   Coverage coverage = Coverage::kReadable;
@@ -229,9 +237,11 @@ class Reader {
   // As LookUp, but no use. Absent: no such key. FAILED_PRECONDITION: CoverageOf is not kReadable.
   common::StatusOr<std::optional<Found>> Get(std::string_view dataset, std::string_view key) const;
 
-  // A hint: these keys will be read next. Fetches what the index knows of the first
-  // kPrefetchedKeysMax together, so that waits for memory overlap.
-  void Prefetch(std::span<const KeyRef> keys) const;
+  // Finds out what the index knows of keys that will be read next, kPrefetchedKeysMax at most, and
+  // fetches it all together, so that waits for memory overlap. REQUIRES: `out` is as long.
+  void Prefetch(std::span<const KeyRef> keys, std::span<PrefetchedKey> out) const;
+  // LookUp of such a key, if the index is enough for it. Absent: it is not; ask LookUp.
+  std::optional<Found> LookUpPrefetched(const PrefetchedKey& key) const;
 
   // Up to where the answer for the key holds every change that the dataset has seen: the cursor of
   // its copy, in a copy by name the entry's version if that is later. Absent: CoverageOf is not

@@ -5,7 +5,7 @@
 // A flat table of sets of eight slots; a key belongs to one set. A full set forgets one of its
 // places, a crowded table is replaced by an empty one twice as large, up to the bound: all of
 // this is allowed because a place that is not known costs one walk, nothing else. Who reads at a
-// place must prove what lies there (see Reader::Impl::ReadPlace): pages are reused.
+// place must prove what lies there (see Reader::Impl::ReadAt): pages are reused.
 #pragma once
 
 #include <cstddef>
@@ -13,15 +13,9 @@
 #include <optional>
 #include <string_view>
 
+#include "agent/cache/place.h"
+
 namespace agent {
-
-inline constexpr std::size_t kPlacedRecordBytesMax = 4096;  // finding larger ones is not what costs
-
-struct Place {
-  const char* record = nullptr;
-  std::uint32_t size = 0;   // ≤ kPlacedRecordBytesMax
-  std::uint32_t check = 0;  // of the record (layout.h): tells one version of an entry from another
-};
 
 // Of a key in one generation; `serial` keeps generations apart.
 std::uint64_t PlaceHash(std::uint64_t serial, std::string_view key);

@@ -93,9 +93,8 @@ const Reader::Impl::Copy* Reader::Impl::Find(std::string_view dataset, std::stri
   const std::vector<Copy>* copies = CopiesOf(dataset);
   if (copies == nullptr) return nullptr;
   // The most specific one: shorter prefixes of the key come first.
-  const auto found = std::find_if(copies->rbegin(), copies->rend(), [&](const Copy& copy) {
-    return copy.collection.Covers(key);
-  });
+  const auto found = std::find_if(copies->rbegin(), copies->rend(),
+                                  [&](const Copy& copy) { return copy.collection.Covers(key); });
   return found == copies->rend() ? nullptr : &*found;
 }
 
@@ -122,17 +121,21 @@ void Reader::Impl::CatchUp() {
   for (const std::uint64_t hash : announced.hashes) index.Erase(hash);
 }
 
+std::optional<Found> Reader::Impl::ReadAt(const Place& place, std::string_view key) {
+  std::memcpy(copied.data(), place.record, place.size);
+  const std::string_view bytes(copied.data(), place.size);
+  if (EntryRecordCheck(bytes) != place.check) return std::nullopt;
+  const auto record = VerifyEntryRecord(key, bytes);
+  if (!record) return std::nullopt;
+  stats.hits.Add();
+  return Found{.entry = record->entry, .version = record->version};
+}
+
 std::optional<Found> Reader::Impl::FindByIndex(std::uint64_t hash, std::string_view key) {
   const std::optional<Place> place = index.Find(hash);
   if (!place) return std::nullopt;
-  std::memcpy(copied.data(), place->record, place->size);
-  const std::string_view bytes(copied.data(), place->size);
-  if (EntryRecordCheck(bytes) == place->check) {
-    if (const auto record = VerifyEntryRecord(key, bytes)) {
-      stats.hits.Add();
-      return Found{.entry = record->entry, .version = record->version};
-    }
-  }
+  auto found = ReadAt(*place, key);
+  if (found) return found;
   stats.moved.Add();
   index.Erase(hash);
   return std::nullopt;
@@ -259,22 +262,34 @@ StatusOr<std::optional<Found>> Reader::Get(std::string_view dataset, std::string
   return answer.found;
 }
 
-void Reader::Prefetch(std::span<const KeyRef> keys) const {
-  if (!impl_->feed) return;
-  std::array<std::uint64_t, kPrefetchedKeysMax> hashes;
-  std::size_t count = 0;
-  for (const KeyRef& ref : keys.first(std::min(keys.size(), hashes.size()))) {
-    const Impl::Copy* copy = impl_->Find(ref.dataset, ref.key);
-    if (copy == nullptr) continue;
+void Reader::Prefetch(std::span<const KeyRef> keys, std::span<PrefetchedKey> out) const {
+  CHECK(keys.size() <= kPrefetchedKeysMax && keys.size() == out.size());
+  AccessSketch& sketch = *impl_->environment->sketch;
+  std::array<std::uint64_t, kPrefetchedKeysMax> hashes;  // of PlaceIndex; 0: not to be looked for
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    out[i] = {.ref = keys[i]};
+    hashes[i] = 0;
+    const Impl::Copy* copy = impl_->feed ? impl_->Find(keys[i].dataset, keys[i].key) : nullptr;
+    if (impl_->CoverageOf(copy) != Coverage::kReadable) continue;
     if (copy->by_name) {
-      impl_->environment->sketch->Prefetch(AccessSketch::Hash(ref.dataset, ref.key));
+      out[i].use = AccessSketch::Hash(keys[i].dataset, keys[i].key);
+      sketch.Prefetch(out[i].use);
     }
-    hashes[count] = PlaceHash(copy->serial, ref.key);
-    impl_->index.Prefetch(hashes[count++]);
+    hashes[i] = PlaceHash(copy->serial, keys[i].key);
+    impl_->index.Prefetch(hashes[i]);
   }
-  for (std::size_t i = 0; i < count; ++i) {
-    if (const auto place = impl_->index.Find(hashes[i])) PrefetchRecord(*place);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (hashes[i] == 0) continue;
+    out[i].place = impl_->index.Find(hashes[i]).value_or(Place());
+    PrefetchRecord(out[i].place);
   }
+}
+
+std::optional<Found> Reader::LookUpPrefetched(const PrefetchedKey& key) const {
+  if (key.place.record == nullptr) return std::nullopt;
+  auto found = impl_->ReadAt(key.place, key.ref.key);
+  if (found && key.use != 0) impl_->environment->sketch->Touch(key.use);
+  return found;
 }
 
 const IndexStats& Reader::index_stats() const { return impl_->stats; }

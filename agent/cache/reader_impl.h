@@ -85,6 +85,8 @@ struct Reader::Impl {
   void CatchUp();
   const Copy* NextToFill();
   void FillFrom(const Copy& copy, std::size_t entries_max);
+  // The record of `key` that lay at `place`, copied; absent: something else lies there now.
+  std::optional<Found> ReadAt(const Place& place, std::string_view key);
   std::optional<Found> FindByIndex(std::uint64_t hash, std::string_view key);
   // kNotHeld or kReadable. REQUIRES: the copy is readable; `hash` is PlaceHash, if there is an
   // index.

@@ -15,9 +15,10 @@ void CommandBatch::Add(Args arguments, const CommandTable& table, Item& item) {
   item.first = arguments_.size();
   item.count = arguments.size();
   item.spec = table.Find(arguments);
-  arguments_.insert(arguments_.end(), arguments.begin(), arguments.end());
+  for (const std::string_view argument : arguments) arguments_.push_back(argument);
   if (item.spec == nullptr || (item.spec->flags & kReadOnly) == 0) return;
   if (item.spec->first_key == 1 && item.spec->last_key == 1 && arguments.size() > 1) {
+    item.lone_key = lone_keys_.size();
     lone_keys_.push_back(arguments[1]);
   }
 }
@@ -29,7 +30,8 @@ void CommandBatch::Fill(std::string_view bytes, RespParser& parser, const Comman
   consumed_ = 0;
   needs_more_ = false;
   while (items_.size() < kItemsMax && arguments_.size() < kArgumentsMax) {
-    const RespParser::Result result = parser.Next(bytes.substr(consumed_));
+    const RespParser::Result result =
+        parser.Next({bytes.data() + consumed_, bytes.size() - consumed_});
     consumed_ += parser.consumed();
     needs_more_ = result == RespParser::Result::kNeedMore;
     if (needs_more_) return;

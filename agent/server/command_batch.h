@@ -25,6 +25,7 @@ class CommandBatch {
     std::size_t first = 0;
     std::size_t count = 0;
     const CommandSpec* spec = nullptr;  // null: unknown, or not a command
+    std::size_t lone_key = 0;           // in lone_keys(), if the command reads one key
   };
 
   // Ends with a result that is no plain command: the parser then holds its error or its arguments.

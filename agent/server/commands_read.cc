@@ -4,6 +4,7 @@
 #include "agent/server/arguments.h"
 #include "agent/server/commands.h"
 #include "agent/server/key_access.h"
+#include "agent/server/prefetched_keys.h"
 #include "agent/server/session.h"
 
 namespace agent::commands {
@@ -51,9 +52,13 @@ void MGet(Session& session, Args args) {
   RespWriter reply = session.reply();
   const std::size_t begin = reply.out().size();
   reply.Array(args.size() - 1);
+  PrefetchedKeys prefetched;
   for (std::size_t i = 1; i < args.size(); ++i) {
-    if (i % kPrefetchedKeysMax == 1) PrefetchKeys(*reader, args.subspan(i));
-    KeyRead read = ReadKey(session, *reader, args[i], /*name_key=*/true);
+    const std::size_t ahead = (i - 1) % kPrefetchedKeysMax;
+    if (ahead == 0) prefetched.Fetch(*reader, args.subspan(i));
+    const std::optional<Found> found = ReadAtOnce(session, *reader, prefetched[ahead]);
+    KeyRead read =
+        found ? KeyRead{.found = found} : ReadKey(session, *reader, args[i], /*name_key=*/true);
     const std::size_t size = reply.out().size() - begin;
     if (read.error.empty() && size > session.services().output.max / 2) {
       read.error = fmt::format("TOOBIG reply of more than {} bytes; ask for fewer keys", size);

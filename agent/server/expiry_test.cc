@@ -82,7 +82,8 @@ TEST_F(ExpiryTest, OneTurnIsOneInstant) {
   EXPECT_EQ(session_->now_ms(), kTheirs);
   Pass(1);
   EXPECT_EQ(session_->now_ms(), kTheirs);
-  EXPECT_EQ(Run("GET ds/k"), "$2\r\nvk\r\n");  // of the turn that began before
+  session_->Receive("GET ds/k\r\n");
+  EXPECT_EQ(Output(), "$2\r\nvk\r\n");  // of the turn that began before
   EXPECT_EQ(Run("GET ds/k"), "$-1\r\n");
 }
 

@@ -201,15 +201,13 @@ std::optional<KeyRef> SplitKey(std::string_view client_key, std::string& error) 
   return ref;
 }
 
-void PrefetchKeys(const Reader& reader, std::span<const std::string_view> client_keys) {
-  std::array<KeyRef, kPrefetchedKeysMax> keys;
-  std::size_t count = 0;
-  for (const std::string_view key : client_keys.first(std::min(client_keys.size(), keys.size()))) {
-    const std::size_t slash = key.find('/');
-    if (slash == std::string_view::npos) continue;  // who reads it says that it is no key
-    keys[count++] = {key.substr(0, slash), key.substr(slash + 1)};
-  }
-  reader.Prefetch({keys.data(), count});
+std::optional<Found> ReadAtOnce(Session& session, const Reader& reader, const PrefetchedKey& key) {
+  if (!session.reads_only_look()) return std::nullopt;
+  auto found = reader.LookUpPrefetched(key);
+  if (!found || found->entry.expires_at_ms != 0) return std::nullopt;
+  if (IsBehindWrite(session, reader, key.ref)) return std::nullopt;
+  session.Count(ReadResult::kHit);
+  return found;
 }
 
 KeyRead Lacking(Session& session, ReadQuestion::Kind kind, const KeyRef& ref) {

@@ -17,9 +17,6 @@ namespace agent {
 // Splits at the first '/'. Absent, with `error` set: not a key.
 std::optional<KeyRef> SplitKey(std::string_view client_key, std::string& error);
 
-// A hint that these keys, as clients name them, are read next; see Reader::Prefetch.
-void PrefetchKeys(const Reader& reader, std::span<const std::string_view> client_keys);
-
 // What a read of one key came to. A key that has expired counts as absent.
 struct KeyRead {
   std::optional<Found> found = {};
@@ -31,6 +28,10 @@ struct KeyRead {
 
 // Notes that the control plane must be asked for the key; what is returned does not matter.
 KeyRead Lacking(Session& session, ReadQuestion::Kind kind, const KeyRef& ref);
+
+// The entry, if a look at it is all that the read takes: ReadKey would find it, and do nothing
+// else. Absent: call ReadKey.
+std::optional<Found> ReadAtOnce(Session& session, const Reader& reader, const PrefetchedKey& key);
 
 // If the key cannot be answered yet, that is noted in session.lacks() and what is returned does not
 // matter: the command runs again.

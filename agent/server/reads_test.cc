@@ -336,5 +336,37 @@ TEST_F(ReadsTest, AReadThatWasUnderWayIsAnsweredAfterTheSwitch) {
   EXPECT_EQ(Send("GET ds/a\r\n"), "$2\r\nva\r\n");
 }
 
+// --- reads that only look -----------------------------------------------------------------------
+
+TEST_F(ReadsTest, WhatWasJustWrittenHereIsNotReadOlder) {
+  shared_.recent_writes.Note("ds", "a", At(revision_ + 5), clock_.now);
+  EXPECT_EQ(Send("GET ds/b\r\n"), Bulk("vb"));
+  EXPECT_EQ(Send("GET ds/a\r\n"), "");
+  ASSERT_EQ(asked_.size(), 1u);
+  EXPECT_EQ(Answer({{"a", "newer"}}), Bulk("newer"));
+  EXPECT_EQ(Send("MGET ds/b ds/a\r\n"), "");
+  EXPECT_EQ(asked_.size(), 1u);
+}
+
+TEST_F(ReadsTest, TheNeedOfOneCommandIsNotThatOfTheNext) {
+  EXPECT_EQ(Send("TRIB.GET ds/a\r\nTRIB.CONSISTENCY STRONG\r\nGET ds/a\r\n"),
+            Bulk("va") + "+OK\r\n");
+  EXPECT_EQ(asked_.size(), 1u);
+}
+
+TEST_F(ReadsTest, AGetIsCountedAndShownHoweverItIsAnswered) {
+  EXPECT_EQ(Send("GET ds/a\r\nGET ds/none\r\nGET ds/b\r\n"), Bulk("va") + "$-1\r\n" + Bulk("vb"));
+  const auto& gets =
+      parts_->services.stats
+          .commands[CommandTable::IndexOf(*parts_->services.commands.FindByName("GET"))];
+  EXPECT_EQ(gets.calls.Get(), 3u);
+  EXPECT_EQ(gets.reads[static_cast<std::size_t>(ReadResult::kHit)].Get(), 2u);
+  EXPECT_EQ(gets.reads[static_cast<std::size_t>(ReadResult::kMiss)].Get(), 1u);
+  EXPECT_EQ(parts_->services.stats.commands_total.Get(), 3u);
+  EXPECT_EQ(Send("PING\r\nGET ds/a\r\n"), "+PONG\r\n" + Bulk("va"));
+  EXPECT_EQ(session_->client().last_command, "GET");
+  EXPECT_THAT(Send("GET ds/a ds/b\r\n"), HasSubstr("wrong number of arguments for 'get'"));
+}
+
 }  // namespace
 }  // namespace agent

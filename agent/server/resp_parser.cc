@@ -24,17 +24,21 @@ std::optional<std::int64_t> ParseNumber(std::string_view text) {
   return value;
 }
 
+constexpr std::ptrdiff_t kArgumentBytesMin = 6;  // "$0\r\n\r\n"
+
 // Reads "<type><1 to 6 digits>\r\n" and moves `at` behind it; -1: it is not that, or not yet.
 std::int32_t TakeHeader(char type, const char*& at, const char* end) {
-  if (at == end || *at != type) return -1;
+  if (end - at < 4 || *at != type) return -1;
+  const char* const digits_end = std::min(at + 7, end - 2);
   const char* digit = at + 1;
-  const char* const digits_end = digit + std::min<std::ptrdiff_t>(end - digit, 6);
   std::int32_t value = 0;
-  for (; digit != digits_end && *digit >= '0' && *digit <= '9'; ++digit) {
-    value = value * 10 + (*digit - '0');
-  }
-  const bool whole = digit != at + 1 && end - digit >= 2 && digit[0] == '\r' && digit[1] == '\n';
-  if (!whole) return -1;
+  do {
+    const unsigned number = static_cast<unsigned char>(*digit) - unsigned{'0'};
+    if (number > 9) return -1;
+    value = value * 10 + static_cast<std::int32_t>(number);
+    ++digit;
+  } while (digit < digits_end && *digit != '\r');
+  if (digit[0] != '\r' || digit[1] != '\n') return -1;
   at = digit + 2;
   return value;
 }
@@ -138,9 +142,10 @@ bool RespParser::TakeWhole() {
   const char* const end = at + bytes_.size();
   const std::int32_t count = TakeHeader('*', at, end);
   if (count <= 0 || static_cast<std::size_t>(count) > limits_.arguments) return false;
-  arguments_.clear();
+  if (end - at < count * kArgumentBytesMin) return false;
+  arguments_.resize(static_cast<std::size_t>(count));
   std::size_t command_bytes = 0;
-  for (std::int32_t i = 0; i < count; ++i) {
+  for (std::string_view& argument : arguments_) {
     const std::int32_t header = TakeHeader('$', at, end);
     if (header < 0) return false;
     const auto size = static_cast<std::size_t>(header);
@@ -148,7 +153,7 @@ bool RespParser::TakeWhole() {
     const bool fits = size <= limits_.bulk_bytes && command_bytes <= limits_.command_bytes;
     if (!fits || static_cast<std::size_t>(end - at) < size + 2) return false;
     if (at[size] != '\r' || at[size + 1] != '\n') return false;
-    arguments_.emplace_back(at, size);
+    argument = std::string_view(at, size);
     at += size + 2;
   }
   unquoted_.clear();

@@ -1,16 +1,22 @@
 #include "agent/server/resp_writer.h"
 
-#include <charconv>
-
 namespace agent {
 
 void RespWriter::Header(char type, std::int64_t value) {
   char text[24];
-  text[0] = type;
-  char* end = std::to_chars(text + 1, text + sizeof(text) - 2, value).ptr;
-  *end++ = '\r';
-  *end++ = '\n';
-  out_.append(text, static_cast<std::size_t>(end - text));
+  char* const end = text + sizeof(text);
+  char* begin = end;
+  *--begin = '\n';
+  *--begin = '\r';
+  auto rest = static_cast<std::uint64_t>(value);
+  if (value < 0) rest = 0 - rest;
+  do {
+    *--begin = static_cast<char>('0' + rest % 10);
+    rest /= 10;
+  } while (rest != 0);
+  if (value < 0) *--begin = '-';
+  *--begin = type;
+  out_.append(begin, static_cast<std::size_t>(end - begin));
 }
 
 void RespWriter::Simple(std::string_view text) {

@@ -20,6 +20,7 @@
 #include "agent/server/command_batch.h"
 #include "agent/server/command_table.h"
 #include "agent/server/consistency.h"
+#include "agent/server/prefetched_keys.h"
 #include "agent/server/read_port.h"
 #include "agent/server/server_stats.h"
 #include "agent/server/shared_services.h"
@@ -77,9 +78,7 @@ class Snapshot {
     return now_ms_;
   }
   // See Reader::FillIndex; takes a snapshot.
-  bool FillIndex(std::size_t entries_max) {
-    return Take().ok() && reader_->FillIndex(entries_max);
-  }
+  bool FillIndex(std::size_t entries_max) { return Take().ok() && reader_->FillIndex(entries_max); }
   bool WantsFill() const { return reader_->WantsFill(); }
   // Views that were read become invalid.
   void Release() {
@@ -141,7 +140,8 @@ struct Services {
   std::size_t loop = 0;                               // which of shared.loops this is
   std::chrono::milliseconds write_visible_max{3000};  // see Session::OnOutcome
   CommandTable commands = {};
-  CommandBatch batch = {};  // of the session that handles its input
+  CommandBatch batch = {};         // of the session that handles its input
+  PrefetchedKeys prefetched = {};  // those that `batch` reads
   ServerStats stats = {};
   std::mt19937_64 random{std::random_device()()};   // for RANDOMKEY
   std::map<std::uint64_t, Session*> sessions = {};  // by client id

@@ -79,13 +79,14 @@ std::size_t Session::HandleBatch(const CommandBatch& batch) {
   client_.last_used = services_.clock.Now();
   reads_ = 0;
   std::size_t done = 0;
-  if (batch.lone_keys().size() > 1) {
-    const auto reader = services_.snapshot.Take();  // a failure is told by who reads
-    if (reader.ok()) PrefetchKeys(**reader, batch.lone_keys());
+  const Reader* reader = nullptr;
+  if (!batch.lone_keys().empty()) {
+    reader = services_.snapshot.Take().value_or(nullptr);  // a failure is told by who reads
+    if (reader != nullptr) services_.prefetched.Fetch(*reader, batch.lone_keys());
   }
   for (const CommandBatch::Item& item : batch.items()) {
     blocked_ = over_soft_limit();
-    if (!blocked_) HandleItem(batch, item);
+    if (!blocked_ && !AnswerAtOnce(reader, item)) HandleItem(batch, item);
     if (blocked_) parser_.Reset();  // what was parsed ahead will be parsed again
     if (blocked_ || quit_) break;
     done = item.end;
@@ -94,6 +95,23 @@ std::size_t Session::HandleBatch(const CommandBatch& batch) {
     services_.stats.read_latency.Add(services_.clock.Now() - client_.last_used, reads_);
   }
   return blocked_ ? done : batch.consumed();
+}
+
+bool Session::AnswerAtOnce(const Reader* reader, const CommandBatch::Item& item) {
+  const bool is_get = item.spec != nullptr && item.spec->handler == &commands::Get;
+  const bool free = !transaction_ && replies_.waiting() == 0 && subscriptions() == 0;
+  if (reader == nullptr || !is_get || item.count != 2 || !free) return false;
+  need_ = default_need_;
+  const CommandSpec* outer = std::exchange(running_, item.spec);
+  const auto found = ReadAtOnce(*this, *reader, services_.prefetched[item.lone_key]);
+  running_ = outer;
+  if (!found) return false;
+  reply().Bulk(found->entry.value);
+  client_.last_command = item.spec->name;
+  services_.stats.commands_total.Add();
+  services_.stats.commands[CommandTable::IndexOf(*item.spec)].calls.Add();
+  ++reads_;
+  return true;
 }
 
 void Session::HandleItem(const CommandBatch& batch, const CommandBatch::Item& item) {
@@ -199,6 +217,10 @@ void Session::RunWrite(const CommandSpec& spec, Args args) {
            if (!outcome.status.ok()) return writer.Error(WriteError(outcome.status));
            ComposeWriteReply(reply, outcome, 0, count, writer);
          });
+}
+
+bool Session::reads_only_look() const {
+  return plain() && !tracking_.on && watches_.keys.empty();
 }
 
 const Reader* Session::Read() {

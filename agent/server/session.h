@@ -168,6 +168,8 @@ class Session final : public Subscriber, public TrackingClient {
     return services_.snapshot.plain() && !need_.level && !need_.min_rev && !need_.meta &&
            got_ == nullptr;
   }
+  // Who finds a local entry has nothing to tell the session of it.
+  bool reads_only_look() const;
   // What the control plane has told to this command; null: nothing about the key.
   const RemoteRead* Got(std::string_view client_key) const;
   // The command cannot be answered yet: what it replies now is discarded, and it runs again.
@@ -231,6 +233,8 @@ class Session final : public Subscriber, public TrackingClient {
   // Handles the commands that were parsed ahead; returns how many of their bytes are dealt with.
   std::size_t HandleBatch(const CommandBatch& batch);
   void HandleItem(const CommandBatch& batch, const CommandBatch::Item& item);
+  // A GET of which nothing has to be known but the entry. False: it is to be dispatched.
+  bool AnswerAtOnce(const Reader* reader, const CommandBatch::Item& item);
   // False: the command must wait.
   bool Dispatch(const CommandSpec* spec, Args args);
   // Why a call cannot be taken at all; `spec` is null for unknown names.

@@ -68,7 +68,7 @@ class SessionFixture : public CacheFixture {
 
   void SetUp() override {
     CacheFixture::SetUp();
-    auto made = cache_->MakeReader();
+    auto made = cache_->MakeReader(/*index_bytes=*/1 << 20);
     ASSERT_TRUE(made.ok());
     parts_ = std::make_unique<LoopParts>(
         *std::move(made), board_, clock_, shared_,
@@ -95,6 +95,7 @@ class SessionFixture : public CacheFixture {
   // What the session answers to these bytes at once.
   std::string Send(std::string_view bytes) { return Send(*session_, bytes); }
   std::string Send(Session& session, std::string_view bytes) {
+    FillIndex();
     session.Receive(bytes);
     return Output(session);
   }
@@ -104,6 +105,12 @@ class SessionFixture : public CacheFixture {
     parts_->services.touched.clear();
     parts_->snapshot.Release();
     return std::exchange(session.output(), {});
+  }
+
+  // With all entries, so that reads take the shortest way that they may.
+  void FillIndex() {
+    while (parts_->snapshot.FillIndex(1000)) continue;
+    parts_->snapshot.Release();
   }
 
   // Gives the oldest write under way its outcome; returns what the session answers then.

@@ -64,7 +64,7 @@ void KubeSource::Run() {
     const auto left = std::max(next_status - clock_.Now(), common::MonotonicTime::duration(0));
     std::vector<KubeEvent> events = mailbox_.WaitAll(left);
     if (mailbox_.closed()) return;
-    for (KubeEvent& event : events) sync_.OnEvent(std::move(event));
+    for (const KubeEvent& event : events) sync_.OnEvent(event);
     if (!events.empty()) Apply();
     if (clock_.Now() < next_status) continue;
     // Other sources may have changed the catalog meanwhile: what was refused may go now.

@@ -15,7 +15,7 @@ import tempfile
 
 # Instructions for each time, at most: about an eighth above what was counted (g++ 12, -O2).
 BOUNDS = {
-    "get": 3200,  # parse, look up by the index, reply; of a pipeline of 64
+    "get": 2250,  # parse, look up by the index, reply; of a pipeline of 64
     "get_by_tree": 4400,  # the same without an index
     "load_entry": 2350,  # into a new generation, in key order
     "apply_entry": 7600,  # of a cut of 100 to a copy that serves, with its share of the commit
