@@ -55,13 +55,6 @@ constexpr std::array<bool, 256> MakeUnreservedTable() {
 }
 constexpr std::array<bool, 256> kUnreserved = MakeUnreservedTable();
 
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 // The part after "xdstp://<authority>" if `name` continues with `path`.
 std::optional<std::string_view> AfterPath(std::string_view name, std::string_view path) {
   if (!name.starts_with(kScheme)) return std::nullopt;
@@ -104,6 +97,22 @@ std::size_t MatchOne(std::string_view pattern, std::size_t p, char c) {
   }
   if (pattern[p] == '\\' && p + 1 < pattern.size()) ++p;
   return pattern[p] == c ? p + 1 : std::string_view::npos;
+}
+
+// Appends it; false: malformed, and part of it may have been appended.
+bool PercentDecodeTo(std::string_view encoded, std::string& out) {
+  for (;;) {
+    const std::size_t escape = encoded.find('%');
+    out.append(encoded.substr(0, escape));
+    if (escape == std::string_view::npos) return true;
+    encoded.remove_prefix(escape);
+    if (encoded.size() < 3) return false;
+    const int high = HexValue(encoded[1]);
+    const int low = HexValue(encoded[2]);
+    if (high < 0 || low < 0) return false;
+    out.push_back(static_cast<char>(high * 16 + low));
+    encoded.remove_prefix(3);
+  }
 }
 
 }  // namespace
@@ -163,18 +172,7 @@ std::string PercentEncode(std::string_view raw) {
 std::optional<std::string> PercentDecode(std::string_view encoded) {
   std::string out;
   out.reserve(encoded.size());
-  for (std::size_t i = 0; i < encoded.size(); ++i) {
-    if (encoded[i] != '%') {
-      out.push_back(encoded[i]);
-      continue;
-    }
-    if (i + 2 >= encoded.size()) return std::nullopt;
-    const int high = HexValue(encoded[i + 1]);
-    const int low = HexValue(encoded[i + 2]);
-    if (high < 0 || low < 0) return std::nullopt;
-    out.push_back(static_cast<char>(high * 16 + low));
-    i += 2;
-  }
+  if (!PercentDecodeTo(encoded, out)) return std::nullopt;
   return out;
 }
 
@@ -210,6 +208,16 @@ std::string SubscriptionName(std::string_view service, std::string_view name) {
   return fmt::format("{}/tributary.v1.Subscription/{}/{}", kScheme, service, name);
 }
 
+std::string_view KeyOfSegment(std::string_view segment, std::string& decoded) {
+  if (segment.starts_with('*') || segment.find('/') != std::string_view::npos) return {};
+  if (segment.find('%') != std::string_view::npos) {
+    decoded.clear();
+    if (!PercentDecodeTo(segment, decoded)) return {};
+    segment = decoded;
+  }
+  return segment.size() <= kKeyBytesMax ? segment : std::string_view();
+}
+
 std::optional<EntryNameParts> ParseEntryName(std::string_view name) {
   if (name.size() > kResourceNameBytesMax) return std::nullopt;
   const std::optional<std::string_view> rest = AfterPath(name, kEntryPath);
@@ -230,10 +238,9 @@ std::optional<EntryNameParts> ParseEntryName(std::string_view name) {
     parts.prefix = *std::move(prefix);
     return parts;
   }
-  if (last.find('/') != std::string_view::npos) return std::nullopt;
-  std::optional<std::string> key = PercentDecode(last);
-  if (!key || !ValidateKey(*key).ok()) return std::nullopt;
-  parts.key = *std::move(key);
+  std::string decoded;
+  parts.key = KeyOfSegment(last, decoded);
+  if (parts.key.empty()) return std::nullopt;
   return parts;
 }
 

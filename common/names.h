@@ -4,6 +4,7 @@
 // Sources: RFC 1123 labels; xDS TP1 (xdstp names, glob collections); docs/protocol.md.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,19 @@ Status ValidateKey(std::string_view key);
 // A `consumers` pattern: a service name, "*", or "*." and a suffix ("*.shop").
 Status ValidateServicePattern(std::string_view pattern);
 bool ServiceMatches(std::string_view pattern, std::string_view service);
+
+constexpr std::array<signed char, 256> MakeHexTable() {
+  std::array<signed char, 256> table{};
+  table.fill(-1);
+  for (unsigned digit = 0; digit < 16; ++digit) {
+    table[static_cast<unsigned char>("0123456789abcdef"[digit])] = static_cast<signed char>(digit);
+    table[static_cast<unsigned char>("0123456789ABCDEF"[digit])] = static_cast<signed char>(digit);
+  }
+  return table;
+}
+inline constexpr std::array<signed char, 256> kHexTable = MakeHexTable();
+// Of a hex digit in either case; negative: it is none.
+inline int HexValue(char c) { return kHexTable[static_cast<unsigned char>(c)]; }
 
 // RFC 3986 unreserved bytes stay, all others become %XX.
 std::string PercentEncode(std::string_view raw);
@@ -65,6 +79,9 @@ struct EntryNameParts {
   bool is_collection = false;
   std::string prefix;  // of a collection
 };
+// The key that the last segment of an entry's name stands for, in the segment itself or in
+// `decoded`; empty: it is none.
+std::string_view KeyOfSegment(std::string_view segment, std::string& decoded);
 // Absent: not a well-formed name of type Entry. An authority ("xdstp://cp/…") is accepted and
 // ignored: there is one namespace per control plane.
 std::optional<EntryNameParts> ParseEntryName(std::string_view name);

@@ -10,7 +10,7 @@
 namespace common {
 namespace {
 
-constexpr int kEpochDigits = 12;
+constexpr std::size_t kEpochDigits = 12;
 
 // Takes the text up to the next '.', or all of it.
 std::string_view TakePart(std::string_view& text) {
@@ -20,18 +20,22 @@ std::string_view TakePart(std::string_view& text) {
   return part;
 }
 
-template <class T>
-std::optional<T> ParseNumber(std::string_view text, int base) {
-  T value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+std::optional<Revision> ParseRevision(std::string_view text) {
+  Revision value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
 }
 
 std::optional<Epoch> ParseEpoch(std::string_view text) {
   if (text.size() != kEpochDigits) return std::nullopt;
-  const std::optional<Epoch> epoch = ParseNumber<Epoch>(text, 16);
-  return epoch && *epoch != 0 ? epoch : std::nullopt;
+  Epoch epoch = 0;
+  for (const char c : text) {
+    const int digit = HexValue(c);
+    if (digit < 0) return std::nullopt;
+    epoch = epoch << 4 | static_cast<unsigned>(digit);
+  }
+  return epoch != 0 ? std::optional(epoch) : std::nullopt;
 }
 
 }  // namespace
@@ -49,8 +53,9 @@ std::string FormatVersion(const Version& version) {
 }
 
 std::optional<Version> ParseVersion(std::string_view text) {
-  const std::optional<Epoch> epoch = ParseEpoch(TakePart(text));
-  const std::optional<Revision> revision = ParseNumber<Revision>(text, 10);
+  if (text.size() <= kEpochDigits || text[kEpochDigits] != '.') return std::nullopt;
+  const std::optional<Epoch> epoch = ParseEpoch(text.substr(0, kEpochDigits));
+  const std::optional<Revision> revision = ParseRevision(text.substr(kEpochDigits + 1));
   if (!epoch || !revision) return std::nullopt;
   return Version{.epoch = *epoch, .revision = *revision};
 }
@@ -68,7 +73,7 @@ std::optional<Cursor> ParseCursor(std::string_view text) {
   if (TakePart(text) != "c1") return std::nullopt;
   const std::optional<Epoch> epoch = ParseEpoch(TakePart(text));
   const std::size_t dot = text.find('.');
-  const std::optional<Revision> revision = ParseNumber<Revision>(text.substr(0, dot), 10);
+  const std::optional<Revision> revision = ParseRevision(text.substr(0, dot));
   if (!epoch || !revision) return std::nullopt;
   Cursor cursor{.epoch = *epoch, .revision = *revision};
   if (dot != std::string_view::npos) {

@@ -1,21 +1,26 @@
 #include "common/wire.h"
 
+#include <algorithm>
+
 namespace common {
 
 bool WireReader::ReadVarint(std::uint64_t& value) {
+  constexpr std::size_t kBytesMax = 10;
+  const char* at = rest_.data();
+  const char* const end = at + std::min(rest_.size(), kBytesMax);
   value = 0;
-  for (int shift = 0; shift < 70; shift += 7) {
-    if (rest_.empty()) return false;
-    const auto byte = static_cast<unsigned char>(rest_.front());
-    rest_.remove_prefix(1);
+  for (int shift = 0; at != end; shift += 7) {
+    const auto byte = static_cast<unsigned char>(*at++);
     value |= static_cast<std::uint64_t>(byte & 0x7F) << shift;
-    if (byte < 0x80) return shift < 63 || byte <= 1;  // the tenth byte holds one bit
+    if (byte >= 0x80) continue;
+    rest_.remove_prefix(static_cast<std::size_t>(at - rest_.data()));
+    return shift < 63 || byte <= 1;  // the tenth byte holds one bit
   }
   return false;
 }
 
-bool WireReader::Next() {
-  if (!ok_ || rest_.empty()) return false;
+bool WireReader::NextOfAnySize() {
+  if (rest_.empty()) return false;
   std::uint64_t tag = 0;
   if (!ReadVarint(tag) || (tag >> 3) == 0 || (tag >> 3) > 0x1FFF'FFFF) return Fail();
   field_ = static_cast<std::uint32_t>(tag >> 3);

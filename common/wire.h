@@ -23,7 +23,32 @@ class WireReader {
   explicit WireReader(std::string_view bytes) : rest_(bytes) {}
 
   // Moves to the next field. False at the end and on malformed input; see ok().
-  bool Next();
+  bool Next() {
+    // Nearly all fields have a tag of one byte; bytes, a length of one or two.
+    if (rest_.size() < kShortHeaderBytes) return NextOfAnySize();
+    const auto tag = static_cast<unsigned char>(rest_[0]);
+    if (tag < 8 || tag >= 0x80 || (tag & 5) != 0) return NextOfAnySize();
+    if ((tag & 7) == 0) {
+      field_ = tag >> 3;
+      type_ = 0;
+      rest_.remove_prefix(1);
+      return ReadVarint(number_) || Fail();
+    }
+    std::size_t length = static_cast<unsigned char>(rest_[1]);
+    std::size_t header = 2;
+    if (length >= 0x80) {
+      const auto high = static_cast<unsigned char>(rest_[2]);
+      if (high >= 0x80) return NextOfAnySize();
+      length = (length & 0x7F) | std::size_t{high} << 7;
+      header = 3;
+    }
+    if (length > rest_.size() - header) return NextOfAnySize();
+    field_ = tag >> 3;
+    type_ = 2;
+    bytes_ = {rest_.data() + header, length};
+    rest_.remove_prefix(header + length);
+    return true;
+  }
   bool ok() const { return ok_; }
 
   std::uint32_t field() const { return field_; }
@@ -33,9 +58,13 @@ class WireReader {
   std::uint64_t varint() const { return number_; }   // of a varint or fixed field
 
  private:
+  static constexpr std::size_t kShortHeaderBytes = 3;
+
+  bool NextOfAnySize();
   bool ReadVarint(std::uint64_t& value);
   bool Fail() {
     ok_ = false;
+    rest_ = {};
     return false;
   }
 

@@ -38,21 +38,26 @@ common::Status GenerationEdit::Append(std::string_view key, std::string_view rec
   return end_->Append(key, record);
 }
 
-StatusOr<bool> GenerationEdit::Put(std::string_view key, std::string_view record) {
+StatusOr<bool> GenerationEdit::Put(std::string_view key, std::string_view bytes,
+                                   const EntryRecord& record) {
   Note(key);
-  const std::optional<EntryRecord> parsed = ParseEntryRecord(record);
-  if (!parsed) return common::Error(common::StatusCode::kDataLoss, "a staged entry is malformed");
   if (key > generation_.greatest_key) {
-    RETURN_IF_ERROR(Append(key, record));
+    RETURN_IF_ERROR(Append(key, bytes));
     generation_.greatest_key = key;
-    Count(key, *parsed);
+    Count(key, record);
     return true;
   }
   ASSIGN_OR_RETURN(const std::optional<Before> before, Uncount(key));
-  RETURN_IF_ERROR(txn_.Put(dbi_, key, record));
-  Count(key, *parsed);
-  if (!before || before->absent != parsed->absent) return true;
-  return !parsed->absent && before->version != parsed->version;
+  RETURN_IF_ERROR(txn_.Put(dbi_, key, bytes));
+  Count(key, record);
+  if (!before || before->absent != record.absent) return true;
+  return !record.absent && before->version != record.version;
+}
+
+StatusOr<bool> GenerationEdit::PutStored(std::string_view key, std::string_view bytes) {
+  const std::optional<EntryRecord> record = ParseEntryRecord(bytes);
+  if (!record) return common::Error(common::StatusCode::kDataLoss, "a stored entry is malformed");
+  return Put(key, bytes, *record);
 }
 
 StatusOr<bool> GenerationEdit::Remove(std::string_view key) {

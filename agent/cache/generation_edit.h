@@ -23,9 +23,13 @@ class GenerationEdit {
                  ChangedPlaces* changed)
       : txn_(txn), dbi_(dbi), generation_(generation), changed_(changed) {}
 
-  // True: readers will see another version than before; an absence has none. DATA_LOSS: the record
-  // that is replaced is malformed, so the totals cannot be kept.
-  common::StatusOr<bool> Put(std::string_view key, std::string_view record);
+  // Stores `bytes`, which is `record`. True: readers will see another version than before; an
+  // absence has none. DATA_LOSS: the record that is replaced is malformed, so the totals cannot be
+  // kept.
+  common::StatusOr<bool> Put(std::string_view key, std::string_view bytes,
+                             const EntryRecord& record);
+  // The same of a record as it is stored elsewhere. DATA_LOSS also: it is malformed.
+  common::StatusOr<bool> PutStored(std::string_view key, std::string_view bytes);
   common::StatusOr<bool> Remove(std::string_view key);
   // Gives what is stored another expiry, if it has this version.
   common::Status Renew(std::string_view key, const common::Version& version,

@@ -168,9 +168,9 @@ bool ParseCopyField(const common::WireReader& in, CopyRecord& record) {
 
 }  // namespace
 
-void AppendEntryRecord(std::string_view key, const common::Version& version,
-                       const common::EntryView& entry, std::string& out,
-                       std::string_view version_text) {
+EntryRecord AppendEntryRecord(std::string_view key, const common::Version& version,
+                              const common::EntryView& entry, std::string& out,
+                              std::string_view version_text) {
   CHECK(entry.content_type.size() <= common::kContentTypeBytesMax);
   CHECK(version_text.size() <= kVersionTextBytesMax);
   const std::size_t begin = out.size();
@@ -194,14 +194,18 @@ void AppendEntryRecord(std::string_view key, const common::Version& version,
   Store(hash.high, head + kHashAt + 8);
   Store(HeaderCheck({head, head_size}), head);
   out.append(entry.value);
+  return {.version = version, .version_text = version_text, .hash = hash, .entry = entry};
 }
 
-void AppendAbsenceRecord(std::string_view key, const common::Version& version, std::string& out) {
+EntryRecord AppendAbsenceRecord(std::string_view key, const common::Version& version,
+                                std::string& out) {
   const std::size_t begin = out.size();
-  AppendEntryRecord(key, version, {}, out);
+  EntryRecord record = AppendEntryRecord(key, version, {}, out);
   char* head = out.data() + begin;
   head[kFormatAt] = kEntryFormatAbsent;
   Store(HeaderCheck({head, kHeaderBytes}), head);
+  record.absent = true;
+  return record;
 }
 
 std::optional<EntryRecord> ParseEntryRecord(std::string_view bytes) {

@@ -50,12 +50,14 @@ struct EntryRecord {
   common::EntryView entry;
 };
 
+// Returns what ParseEntryRecord will find in it; its views are those given.
 // REQUIRES: content type ≤ kContentTypeBytesMax, version text ≤ kVersionTextBytesMax, epoch < 2^48.
-void AppendEntryRecord(std::string_view key, const common::Version& version,
-                       const common::EntryView& entry, std::string& out,
-                       std::string_view version_text = {});
+EntryRecord AppendEntryRecord(std::string_view key, const common::Version& version,
+                              const common::EntryView& entry, std::string& out,
+                              std::string_view version_text = {});
 // That there is no such entry.
-void AppendAbsenceRecord(std::string_view key, const common::Version& version, std::string& out);
+EntryRecord AppendAbsenceRecord(std::string_view key, const common::Version& version,
+                                std::string& out);
 // Absent: too short, of another format, or its check does not match. The value is not verified.
 std::optional<EntryRecord> ParseEntryRecord(std::string_view bytes);
 // The check of a record, not compared with anything. REQUIRES: at least 4 bytes.

@@ -160,12 +160,11 @@ Status Writer::Impl::Erase(WriteTxn& txn, CopyRecord& record) {
   return DropStaged(txn, record);
 }
 
-Status Writer::Impl::Edit(GenerationEdit& edit, std::string_view key, std::string_view record,
-                          const common::Version& version, Notice* notice) {
-  ASSIGN_OR_RETURN(const bool differs, record.empty() ? edit.Remove(key) : edit.Put(key, record));
-  if (!differs || notice == nullptr) return OkStatus();
-  const std::optional<EntryRecord> parsed = ParseEntryRecord(record);
-  notice->Add(key, !parsed || parsed->absent, version);
+Status Writer::Impl::Edit(GenerationEdit& edit, std::string_view key, std::string_view bytes,
+                          const std::optional<EntryRecord>& record, const common::Version& version,
+                          Notice* notice) {
+  ASSIGN_OR_RETURN(const bool differs, record ? edit.Put(key, bytes, *record) : edit.Remove(key));
+  if (differs && notice != nullptr) notice->Add(key, !record || record->absent, version);
   return OkStatus();
 }
 
@@ -177,13 +176,15 @@ Status Writer::Impl::EditAll(GenerationEdit& edit, std::span<const Change> chang
       continue;
     }
     buffer.clear();
+    std::optional<EntryRecord> record;
     if (change.absent) {
-      AppendAbsenceRecord(change.key, change.version, buffer);
+      record = AppendAbsenceRecord(change.key, change.version, buffer);
     } else if (change.entry) {
-      AppendEntryRecord(change.key, change.version, *change.entry, buffer, change.version_text);
+      record =
+          AppendEntryRecord(change.key, change.version, *change.entry, buffer, change.version_text);
     }
     RETURN_IF_ERROR(
-        Edit(edit, change.key, buffer, change.version, change.quiet ? nullptr : notice));
+        Edit(edit, change.key, buffer, record, change.version, change.quiet ? nullptr : notice));
   }
   return OkStatus();
 }
@@ -198,7 +199,10 @@ Status Writer::Impl::EditStaged(WriteTxn& txn, GenerationEdit& edit, const CopyR
     const std::optional<StagedChange> staged = ParseStagedChange(buffer);
     if (!staged) return Error(StatusCode::kDataLoss, "a staged change is malformed");
     const std::optional<EntryRecord> entry = ParseEntryRecord(staged->record);
-    RETURN_IF_ERROR(Edit(edit, staged->key, staged->record,
+    if (!entry && !staged->record.empty()) {
+      return Error(StatusCode::kDataLoss, "a staged entry is malformed");
+    }
+    RETURN_IF_ERROR(Edit(edit, staged->key, staged->record, entry,
                          entry ? entry->version : common::Version(), notice));
   }
   return OkStatus();
@@ -285,15 +289,15 @@ Status Writer::Deny(const Collection& collection, Denial denial) {
     ASSIGN_OR_RETURN(anew, impl_->NewGeneration());
   }
   Status status = impl_->Transact(collection, Impl::Kind::kLayout,
-                                        [&](WriteTxn& txn, CopyRecord& record) -> Status {
-                                          was_readable = record.ready.has_value();
-                                          had_data = HasData(record);
-                                          record.denial = denial;
-                                          RETURN_IF_ERROR(impl_->NoteErasure(txn, record));
-                                          RETURN_IF_ERROR(impl_->Erase(txn, record));
-                                          record.ready = anew;
-                                          return OkStatus();
-                                        });
+                                  [&](WriteTxn& txn, CopyRecord& record) -> Status {
+                                    was_readable = record.ready.has_value();
+                                    had_data = HasData(record);
+                                    record.denial = denial;
+                                    RETURN_IF_ERROR(impl_->NoteErasure(txn, record));
+                                    RETURN_IF_ERROR(impl_->Erase(txn, record));
+                                    record.ready = anew;
+                                    return OkStatus();
+                                  });
   if (!status.ok()) return status;
   impl_->erasure_pending |= had_data;
   if (was_readable) impl_->listener.OnReplaced(collection.dataset);

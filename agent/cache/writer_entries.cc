@@ -104,7 +104,7 @@ Status Writer::Keep(const Collection& collection, std::span<const std::string> k
                            txn.Get(impl_->environment->slots.Dbi(record.ready->slot), key));
           if (!old || edit.Has(key)) continue;
           const std::string bytes(*old);  // the view ends with the write
-          RETURN_IF_ERROR(edit.Put(key, bytes).status());
+          RETURN_IF_ERROR(edit.PutStored(key, bytes).status());
         }
         return OkStatus();
       });

@@ -76,9 +76,10 @@ struct Writer::Impl {
   common::Status Drop(common::lmdb::WriteTxn& txn, std::optional<Generation>& generation);
   common::Status DropStaged(common::lmdb::WriteTxn& txn, CopyRecord& record);
   common::Status Erase(common::lmdb::WriteTxn& txn, CopyRecord& record);
-  // `record` empty: removal. `notice` null: nobody wants to know.
-  common::Status Edit(GenerationEdit& edit, std::string_view key, std::string_view record,
-                      const common::Version& version, Notice* notice);
+  // Puts `bytes`, which is `record`; without one: removes. `notice` null: nobody wants to know.
+  common::Status Edit(GenerationEdit& edit, std::string_view key, std::string_view bytes,
+                      const std::optional<EntryRecord>& record, const common::Version& version,
+                      Notice* notice);
   common::Status EditAll(GenerationEdit& edit, std::span<const Change> changes, Notice* notice);
   common::Status EditStaged(common::lmdb::WriteTxn& txn, GenerationEdit& edit,
                             const CopyRecord& record, Notice* notice);

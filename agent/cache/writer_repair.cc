@@ -60,7 +60,7 @@ Status Writer::BeginRepair(const Collection& collection, const common::Version& 
     for (std::size_t bytes = 0; cursor.valid() && bytes < common::kApplyBytesMax;) {
       if (!resent.Covers(cursor.key())) {
         bytes += cursor.key().size() + cursor.value().size();
-        RETURN_IF_ERROR(edit.Put(cursor.key(), cursor.value()).status());
+        RETURN_IF_ERROR(edit.PutStored(cursor.key(), cursor.value()).status());
       }
       RETURN_IF_ERROR(cursor.Next());
     }

@@ -141,13 +141,11 @@ void CutAssembler::TakeErrors(const DeltaResponseView& view, AssemblyOutcome& ou
 // Sets `key` either into the name itself or, when it had to be decoded, into decoded_.
 CutAssembler::Place CutAssembler::Locate(std::string_view name) {
   if (last_ != nullptr && name.starts_with(last_->entry_prefix)) {
-    const std::string_view segment = name.substr(last_->entry_prefix.size());
-    const bool plain = !segment.empty() && segment[0] != '*' &&
-                       segment.find_first_of("%/") == std::string_view::npos &&
-                       segment.size() <= common::kKeyBytesMax;
+    const std::string_view key =
+        common::KeyOfSegment(name.substr(last_->entry_prefix.size()), decoded_);
     const bool alone = last_->phase != TrackedCopy::Phase::kByName || tracks_.size() == 1;
-    if (plain && alone && last_->collection.Covers(segment)) {
-      return {.track = last_, .key = segment};
+    if (!key.empty() && alone && last_->collection.Covers(key)) {
+      return {.track = last_, .key = key};
     }
   }
   const std::optional<common::EntryNameParts> parts = common::ParseEntryName(name);
@@ -290,7 +288,7 @@ void CutAssembler::AddChange(const Place& place, const Change& change, std::size
   if (held.buffers.empty() || held.buffers.back() != bytes_) held.buffers.push_back(bytes_);
   held.changes.push_back(change);
   if (place.key.data() == decoded_.data()) {
-    held.changes.back().key = held.keys.emplace_back(place.key);
+    held.changes.back().key = held.keys.Add(place.key);
   }
   held.bytes += bytes;
   held_bytes_ += bytes;
@@ -370,6 +368,8 @@ CacheStep CutAssembler::Step(TrackedCopy& track, CacheStep::Kind kind, bool with
   if (with_held) {
     held_bytes_ -= track.held.bytes;
     step.batch = std::exchange(track.held, {});
+    // The next part of a load will be as large.
+    if (kind == Kind::kLoad) track.held.changes.reserve(step.batch.changes.size());
   }
   return step;
 }

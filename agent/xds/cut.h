@@ -18,6 +18,7 @@
 // follows the removal of a collection's name, which may mean "empty" or "I do not know this name".
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <deque>
@@ -52,6 +53,23 @@ struct Moment {
   std::function<std::optional<EntryVersion>(const common::Collection&, std::string_view key)> held;
 };
 
+// Keys in chunks that stay where they are.
+class KeyChunks {
+ public:
+  std::string_view Add(std::string_view key) {
+    if (chunks_.empty() || chunks_.back().capacity() - chunks_.back().size() < key.size()) {
+      chunks_.emplace_back().reserve(std::max(kChunkBytes, key.size()));
+    }
+    std::string& chunk = chunks_.back();
+    chunk.append(key);
+    return std::string_view(chunk).substr(chunk.size() - key.size());
+  }
+
+ private:
+  static constexpr std::size_t kChunkBytes = 16 * common::kKiB;
+  std::deque<std::string> chunks_;
+};
+
 // Changes and the bytes that they point into. Never copied: the copy's changes would point into the
 // original. (A vector copies what may throw when moved, as a deque may, if it can.)
 struct ChangeBatch {
@@ -63,7 +81,7 @@ struct ChangeBatch {
   ChangeBatch& operator=(const ChangeBatch&) = delete;
 
   std::vector<std::shared_ptr<const std::string>> buffers;
-  std::deque<std::string> keys;  // those that had to be decoded
+  KeyChunks keys;  // those that had to be decoded
   std::vector<Change> changes;
   std::size_t bytes = 0;  // on the wire, nearly
 };

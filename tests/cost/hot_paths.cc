@@ -14,6 +14,8 @@
 #include "agent/cache/cache.h"
 #include "agent/server/loop_parts.h"
 #include "agent/server/session.h"
+#include "agent/xds/cut.h"
+#include "common/packed.h"
 #include "control-plane/fanout/chunk_source.h"
 #include "control-plane/store/lmdb_store.h"
 
@@ -133,7 +135,53 @@ class Client {
   std::string input_;
 };
 
+// What a stream brings, until it is handed on to the cache.
+class Stream {
+ public:
+  Stream() {
+    assembler_.Start();
+    agent::CopyState copy;
+    copy.collection = kCollection;
+    assembler_.Track(copy, agent::CutAssembler::Offer::kNothing);
+    std::string begin;
+    common::AppendResourceField(
+        common::CollectionName(kCollection),
+        common::FormatMarker({.kind = common::Marker::Kind::kBegin, .at = At(kEntries)}),
+        common::kEntryType, {}, begin);
+    Take(std::move(begin));
+  }
+
+  // Keys as many have them: with a byte that names escape.
+  static std::string Load() {
+    const std::string value(kValueBytes, 'v');
+    std::string out;
+    for (std::size_t i = 0; i < kEntries; ++i) {
+      common::AppendEntryResource(
+          kCollection.dataset, fmt::format("customer:{:07}", i), At(1 + i),
+          {.value = value, .published_at_ms = 1'700'000'000'123, .content_type = {}}, out);
+    }
+    return out;
+  }
+  void Take(std::string response) {
+    common::AppendResponseTrailer(common::kEntryType, "", "n", common::kControlPlaneIdentifier,
+                                  response);
+    auto bytes = std::make_shared<const std::string>(std::move(response));
+    common::DeltaResponseView view;
+    CHECK(common::UnpackAndDecode(bytes, view).ok());
+    const auto taken = assembler_.OnResponse(view, bytes, {.wants = {}, .held = {}});
+    CHECK(taken.refused.empty() && taken.rejected.empty());
+  }
+  std::size_t held_bytes() const { return assembler_.held_bytes(); }
+
+ private:
+  agent::CutAssembler assembler_{{}};
+};
+
 void MeasureAgent(const std::string& dir) {
+  Stream stream;
+  std::string load = Stream::Load();
+  Measure("take_entry", kEntries, [&] { stream.Take(std::move(load)); });
+  CHECK(stream.held_bytes() > kEntries * kValueBytes);
   Agent agent(dir);
   Measure("load_entry", kEntries, [&] { agent.Load(); });
   Measure("apply_entry", 100 * 20, [&] { agent.Apply(20); });
