@@ -125,11 +125,17 @@ void SocketServer::Invalidate(std::uint64_t client, std::optional<std::string_vi
 }
 
 void SocketServer::Submit(std::uint64_t session, std::uint64_t ticket, WriteBatch batch) {
-  write_port_.Submit(std::move(batch),
-                     [outcomes = outcomes_, session, ticket](WriteOutcome outcome) {
-                       // Refused only when the server is gone, and with it the client.
-                       (void)outcomes->Post({session, ticket, std::move(outcome)});
-                     });
+  to_submit_.push_back({session, ticket, std::move(batch)});
+}
+
+void SocketServer::SubmitAll() {
+  for (ToSubmit& write : std::exchange(to_submit_, {})) {
+    write_port_.Submit(std::move(write.batch), [outcomes = outcomes_, session = write.session,
+                                                ticket = write.ticket](WriteOutcome outcome) {
+      // Refused only when the server is gone, and with it the client.
+      (void)outcomes->Post({session, ticket, std::move(outcome)});
+    });
+  }
 }
 
 void SocketServer::Ask(std::uint64_t session, std::uint64_t ticket, ReadQuestion question) {
@@ -228,6 +234,7 @@ bool SocketServer::FillIndex() {
 void SocketServer::EndTurn() {
   snapshot_.Release();
   if (snapshot_.WantsFill()) fill_index_.Start();
+  if (!to_submit_.empty()) SubmitAll();
   if (!to_ask_.empty()) read_port_.Read(std::exchange(to_ask_, {}));
   if (tracking_.any() && !std::exchange(watching_, true)) freshness_timer_.Start(kFreshnessWatch);
   if (!waits_.TakeAdded()) return;

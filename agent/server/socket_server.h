@@ -96,12 +96,18 @@ class SocketServer final : public LoopPort, private ConnectionOwner {
     ReadAnswer answer;
   };
   using Answers = common::Mailbox<Answer>;
+  struct ToSubmit {
+    std::uint64_t session;
+    std::uint64_t ticket;
+    WriteBatch batch;
+  };
   struct HandedOver {
     std::uint64_t client = 0;
     uv::Connected connection = {};
   };
 
   void Submit(std::uint64_t session, std::uint64_t ticket, WriteBatch batch);
+  void SubmitAll();
   void Ask(std::uint64_t session, std::uint64_t ticket, ReadQuestion question);
   void OnConnection();
   void HandOver(const ClientDirectory::Seat& seat);
@@ -152,7 +158,9 @@ class SocketServer final : public LoopPort, private ConnectionOwner {
   std::vector<char> scratch_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Connection>> connections_;
   std::vector<std::uint64_t> to_resume_;
-  std::vector<ReadQuestion> to_ask_;  // at the end of the turn
+  // At the end of the turn: what one turn brings goes to the other thread at once.
+  std::vector<ReadQuestion> to_ask_;
+  std::vector<ToSubmit> to_submit_;
   std::atomic<bool> stop_{false};
   bool draining_ = false;
   bool watching_ = false;  // freshness_timer_ runs

@@ -117,7 +117,7 @@ common::StatusOr<Outcome> GroupWriter::Apply(const Batch& batch) {
   publisher->last_sequence = batch.sequence;
   publisher->decided.push_back({batch.sequence, outcome});
   publisher->decided.back().outcome.changed = false;
-  publisher->BoundOldValues();
+  if (!outcome.old.empty()) publisher->BoundOldValues();
   if (publisher->decided.size() > common::kPublisherResultsKept) publisher->decided.pop_front();
   return outcome;
 }
