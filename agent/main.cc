@@ -1,5 +1,4 @@
 // tributary-agent: see docs/ARCHITECTURE.md.
-#include <malloc.h>
 
 #include <cstdint>
 #include <cstdio>
@@ -24,7 +23,7 @@ namespace {
 // Beside clients: streams, files, threads' descriptors, and room to refuse one client too many.
 constexpr std::uint64_t kOpenFiles = common::kClientsMax + 512;
 
-constexpr int kKeptBytes = 16 << 20;  // free memory at the heap's end, for the next message
+constexpr std::size_t kKeptBytes = 16 * common::kMiB;  // for the next large message
 
 int Finish(const common::LoadOutcome& outcome) {
   std::fputs(outcome.text.c_str(), *outcome.exit_code == 0 ? stdout : stderr);
@@ -50,7 +49,7 @@ int main(int argc, char** argv) {
   }
   common::BlockStopSignals();
   common::KeepLargeBlocks();
-  mallopt(M_TRIM_THRESHOLD, kKeptBytes);  // NOLINT(concurrency-mt-unsafe): the only thread
+  common::UseOneHeap(kKeptBytes);
   agent::AgentOptions options;
   const auto table = agent::OptionTable(options);
   const auto loaded =

@@ -7,6 +7,8 @@
 // share cells look more used than they are, never less: what is in use is not evicted by mistake.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -16,6 +18,8 @@
 #include <string_view>
 
 #include <xxhash.h>
+
+#include "common/status.h"
 
 namespace agent {
 
@@ -59,7 +63,8 @@ class AccessSketch {
   void Halve() {
     for (Block& block : *blocks_) {
       for (std::atomic<std::uint8_t>& cell : block.counts) {
-        cell.store(cell.load(std::memory_order_relaxed) / 2, std::memory_order_relaxed);
+        const std::uint8_t count = cell.load(std::memory_order_relaxed);
+        if (count > 0) cell.store(count / 2, std::memory_order_relaxed);
       }
     }
   }
@@ -81,8 +86,18 @@ class AccessSketch {
   Block& BlockOf(std::uint64_t hash) { return (*blocks_)[hash % kBlocks]; }
   const Block& BlockOf(std::uint64_t hash) const { return (*blocks_)[hash % kBlocks]; }
 
-  std::unique_ptr<std::array<Block, kBlocks>> blocks_ =
-      std::make_unique<std::array<Block, kBlocks>>();
+  // Zeroed pages of the system's: those that no key needs cost no memory.
+  using Blocks = std::array<Block, kBlocks>;
+  struct Unmap {
+    void operator()(Blocks* blocks) const { munmap(blocks, sizeof(Blocks)); }
+  };
+  static Blocks* MapBlocks() {
+    void* memory =
+        mmap(nullptr, sizeof(Blocks), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    return static_cast<Blocks*>(memory);
+  }
+  std::unique_ptr<Blocks, Unmap> blocks_{MapBlocks()};
   std::atomic<std::uint32_t> tick_ = 1;
 };
 

@@ -65,7 +65,9 @@ void Syncer::Run() {
       std::visit([this](const auto& what) { Handle(what); }, event);
     }
     if (stream_ == nullptr && clock_.Now() >= retry_at_) Connect();
+    trim_.Step(clock_.Now());
     next = core_.Tick();
+    if (const auto due = trim_.due()) next = std::min(next, *due);
     if (stream_ == nullptr) next = std::min(next, retry_at_);
   }
   stream_.reset();
@@ -94,6 +96,7 @@ void Syncer::Handle(const Received& received) {
   if (stream_ == nullptr || received.stream != stream_id_) return;
   stream_->ReadNext();
   core_.OnResponse(received.bytes);
+  trim_.OnMessage(received.bytes->size(), clock_.Now());
 }
 
 void Syncer::Handle(const Closed& closed) {

@@ -21,6 +21,7 @@
 #include "agent/xds/sync_core.h"
 #include "common/backoff.h"
 #include "common/mailbox.h"
+#include "common/memory.h"
 #include "common/rpc/byte_stream.h"
 #include "common/thread.h"
 
@@ -74,6 +75,7 @@ class Syncer final : private RequestSink {
   const std::unique_ptr<Writer> writer_;
   SyncCore core_;
   common::Backoff backoff_;
+  common::HeapTrim trim_;
   common::Mailbox<Event> mailbox_;
 
   std::atomic<std::size_t> asked_ = 0;  // questions in the mailbox

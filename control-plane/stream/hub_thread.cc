@@ -1,7 +1,5 @@
 #include "control-plane/stream/hub_thread.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <future>
 #include <set>
@@ -19,12 +17,6 @@ constexpr std::size_t kQuestionsMax = 10'000;
 constexpr std::chrono::seconds kWakeEvery{60};
 constexpr std::size_t kNackTextBytesMax = 500;  // in the log
 
-// The chunks of first loads come from malloc's heaps (common/memory.h) and leave holes there, a
-// MiB for each agent that ever loaded. Some time after the last one the holes are given back.
-constexpr std::size_t kLargeResponseBytes = 256 * common::kKiB;
-constexpr std::size_t kTrimBytes = 16 * common::kMiB;
-constexpr std::chrono::seconds kTrimPause{1};
-
 std::size_t MailboxLimit(std::size_t streams_max) {
   return kEventsPerStream * streams_max + kNoticesMax + kQuestionsMax;
 }
@@ -35,15 +27,7 @@ std::size_t MailboxLimit(std::size_t streams_max) {
 
 void HubThread::Sink::Send(StreamId stream, Response response) {
   streams.at(stream)->Write(response);
-  const std::size_t size = response.bytes();
-  if (size < kLargeResponseBytes) return;
-  large_bytes_ += size;
-  large_sent_at_ = clock_.Now();
-}
-
-std::optional<common::MonotonicTime> HubThread::Sink::TrimAt() const {
-  if (large_bytes_ < kTrimBytes) return std::nullopt;
-  return large_sent_at_ + kTrimPause;
+  trim.OnMessage(response.bytes(), clock_.Now());
 }
 
 void HubThread::Sink::ReadNext(StreamId stream) { streams.at(stream)->Read(); }
@@ -135,20 +119,13 @@ void HubThread::Run() {
     HandleCommits(events);
     for (Event& event : events) Handle(event);
     hub_.Step();
-    GiveMemoryBack();
+    sink_.trim.Step(clock_.Now());
   }
-}
-
-void HubThread::GiveMemoryBack() {
-  const std::optional<common::MonotonicTime> at = sink_.TrimAt();
-  if (!at || clock_.Now() < *at) return;
-  malloc_trim(0);
-  sink_.Trimmed();
 }
 
 std::chrono::nanoseconds HubThread::Wait() const {
   std::optional<common::MonotonicTime> next = hub_.NextStep();
-  if (const auto trim = sink_.TrimAt()) next = std::min(next.value_or(*trim), *trim);
+  if (const auto trim = sink_.trim.due()) next = std::min(next.value_or(*trim), *trim);
   if (!next) return kWakeEvery;
   return std::clamp<std::chrono::nanoseconds>(*next - clock_.Now(), {}, kWakeEvery);
 }

@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mailbox.h"
+#include "common/memory.h"
 #include "common/thread.h"
 #include "common/xds_limits.h"
 #include "control-plane/fanout/hub.h"
@@ -102,23 +103,19 @@ class HubThread final : public CommitListener {
     void ReadNext(StreamId stream) override;
     void Close(StreamId stream, common::Status status) override;
     void OnNack(StreamId stream, const Nack& nack) override;
-    // When memory should go back to the system; absent: there is nothing to give back.
-    std::optional<common::MonotonicTime> TrimAt() const;
-    void Trimmed() { large_bytes_ = 0; }
 
     std::map<StreamId, std::unique_ptr<DeltaStream>> streams;
+    // The chunks of first loads leave holes, a MiB for each agent that ever loaded.
+    common::HeapTrim trim;
 
    private:
     common::Log& log_;
     const common::Clock& clock_;
     common::LogLimiter limiter_, nack_limiter_;
-    std::size_t large_bytes_ = 0;  // of large responses since memory was given back
-    common::MonotonicTime large_sent_at_;
   };
 
   void Post(Event event);
   void Run();
-  void GiveMemoryBack();
   // Until the hub has something to do by itself.
   std::chrono::nanoseconds Wait() const;
   void Handle(Event& event);
