@@ -62,8 +62,12 @@ bool Reader::FillIndex(std::size_t entries_max) {
   const Impl::Copy* copy = reader.NextToFill();
   reader.fill.table = reader.index.tables();
   reader.fill.layout = copy == nullptr ? reader.layout : Impl::kNoLayout;
-  if (copy == nullptr) return false;
+  if (copy == nullptr) {
+    reader.index.AskForLargePages();
+    return false;
+  }
   reader.FillFrom(*copy, entries_max);
+  if (reader.index.full()) reader.index.AskForLargePages();
   reader.stats.bytes.Set(reader.index.bytes());
   return true;
 }

@@ -43,7 +43,6 @@ void PlaceIndex::Replace(std::size_t sets) {
   if (sets == 0) return;
   void* memory = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   CHECK(memory != MAP_FAILED);
-  (void)madvise(memory, bytes(), MADV_HUGEPAGE);  // fewer TLB misses, where the kernel can
   table_ = static_cast<Set*>(memory);
 }
 
@@ -91,15 +90,17 @@ void PlaceIndex::Erase(std::uint64_t hash) {
 
 void PlaceIndex::Clear() { Replace(sets_); }
 
-bool PlaceIndex::full() const {
-  return sets_ == sets_max_ && Crowded(puts_, sets_ * kSlotsOfSet);
-}
+bool PlaceIndex::full() const { return sets_ == sets_max_ && Crowded(puts_, sets_ * kSlotsOfSet); }
 
 bool PlaceIndex::Reserve(std::size_t places) {
   const std::size_t sets = std::min(places / (kSlotsOfSet / 2) + 1, sets_max_);
   if (!enabled() || sets <= sets_) return false;
   Replace(sets);
   return true;
+}
+
+void PlaceIndex::AskForLargePages() {
+  if (table_ != nullptr) (void)madvise(table_, bytes(), MADV_HUGEPAGE);
 }
 
 void PlaceIndex::Prefetch(std::uint64_t hash) const {

@@ -33,6 +33,9 @@ class PlaceIndex {
   void Clear();
   // Makes room for so many, within the bound. True: the table has grown, and forgotten all.
   bool Reserve(std::size_t places);
+  // Fewer misses of the TLB: to be called when the table is in use. The kernel then puts larger
+  // pages in place by and by; asked before, it would look for them while a reader waits.
+  void AskForLargePages();
   // Brings the set of a hash nearer, for a Find to come.
   void Prefetch(std::uint64_t hash) const;
 

@@ -19,7 +19,8 @@ constexpr std::size_t kOutcomesMax = common::kClientsMax * common::kPendingWrite
 constexpr std::size_t kQuestionsMax = common::kClientsMax * common::kLoopThreadsMax + 1024;
 constexpr std::size_t kRedirectedKeysMax = 100'000;
 constexpr std::chrono::milliseconds kFreshnessWatch{100};
-constexpr std::size_t kFilledPerTurn = 256;  // about 50 µs
+constexpr std::size_t kFilledAtOnce = 16;
+constexpr std::chrono::microseconds kFillTurn{50};
 constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
 
 ServerIdentity IdentityOf(const ServerOptions& options, std::size_t threads,
@@ -222,11 +223,14 @@ void SocketServer::OnWake() {
   if (stop_.load() && !draining_) BeginDrain();
 }
 
-// Entries are taken in between the events of clients, some in each turn.
+// Entries are taken in between the events of clients, some in each turn: by time, since the first
+// ones touch memory that the system has yet to give.
 // After the last ones the loop may sleep at once, and a snapshot that is held keeps LMDB from using
 // old pages again: the file would grow with each commit.
 bool SocketServer::FillIndex() {
-  const bool more = snapshot_.FillIndex(kFilledPerTurn);
+  const common::MonotonicTime end = services_.clock.Now() + kFillTurn;
+  bool more = true;
+  while (more && services_.clock.Now() < end) more = snapshot_.FillIndex(kFilledAtOnce);
   if (!more) snapshot_.Release();
   return more;
 }
