@@ -368,8 +368,6 @@ CacheStep CutAssembler::Step(TrackedCopy& track, CacheStep::Kind kind, bool with
   if (with_held) {
     held_bytes_ -= track.held.bytes;
     step.batch = std::exchange(track.held, {});
-    // The next part of a load will be as large.
-    if (kind == Kind::kLoad) track.held.changes.reserve(step.batch.changes.size());
   }
   return step;
 }
