@@ -107,9 +107,8 @@ bool Session::AnswerAtOnce(const Reader* reader, const CommandBatch::Item& item)
   running_ = outer;
   if (!found) return false;
   reply().Bulk(found->entry.value);
-  client_.last_command = item.spec->name;
   services_.stats.commands_total.Add();
-  services_.stats.commands[CommandTable::IndexOf(*item.spec)].calls.Add();
+  NoteCall(*item.spec);
   ++reads_;
   return true;
 }
@@ -185,9 +184,13 @@ bool Session::Dispatch(const CommandSpec* spec, Args args) {
   return true;
 }
 
-void Session::Run(const CommandSpec& spec, Args args) {
+void Session::NoteCall(const CommandSpec& spec) {
   services_.stats.commands[CommandTable::IndexOf(spec)].calls.Add();
   client_.last_command = spec.name;
+}
+
+void Session::Run(const CommandSpec& spec, Args args) {
+  NoteCall(spec);
   if (spec.write != nullptr) return RunWrite(spec, args);
   const CommandSpec* outer = std::exchange(running_, &spec);
   need_ = default_need_;

@@ -240,6 +240,7 @@ class Session final : public Subscriber, public TrackingClient {
   // Why a call cannot be taken at all; `spec` is null for unknown names.
   std::optional<std::string> Refusal(Args args, const CommandSpec* spec) const;
   bool MustWait(const CommandSpec& spec) const;
+  void NoteCall(const CommandSpec& spec);
   void Run(const CommandSpec& spec, Args args);
   void RunWrite(const CommandSpec& spec, Args args);
   void Suspend(const CommandSpec& spec, Args args);
