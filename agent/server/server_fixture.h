@@ -59,7 +59,7 @@ class ServerFixture : public testing::Test {
     auto counting = cache_->MakeReader();
     ASSERT_TRUE(counting.ok());
     server_ =
-        std::make_unique<ServerPool>(options_, std::move(readers), port_, reads_, board_, clock_);
+        std::make_unique<ServerPool>(options_, std::move(readers), port_, reads_, board_, *clock_);
     auto writer = cache_->MakeWriter(server_->listener());
     const common::Collection ds{.dataset = "ds", .prefix = ""};
     const common::Version version{.epoch = LoopbackPort::kEpoch, .revision = 1};
@@ -84,7 +84,8 @@ class ServerFixture : public testing::Test {
   }
 
   TempDir dir_;
-  common::SystemClock clock_;
+  common::SystemClock system_clock_;
+  const common::Clock* clock_ = &system_clock_;  // before Start
   StatusBoard board_;
   ServerOptions options_;
   std::unique_ptr<Cache> cache_;

@@ -284,9 +284,11 @@ void SocketServer::EndWaits() {
     const auto found = services_.sessions.find(wait.session);
     if (found != services_.sessions.end()) found->second->OnWaitOver(wait.ticket, wait.in_time);
   }
-  if (!over.empty()) StartWaitTimer();
+  StartWaitTimer();
 }
 
+// Also when none was over: libuv counts whole milliseconds, so that the timer may have come before
+// the deadline, and nothing else may wake the loop again.
 void SocketServer::StartWaitTimer() {
   const auto next = waits_.next_deadline();
   if (!next) return wait_timer_.Stop();

@@ -40,6 +40,28 @@ Reply Call(const Context& context, const char* command) {
   return Reply(static_cast<redisReply*>(redisCommand(context.get(), command)));
 }
 
+// The loop's timers go by libuv's time, deadlines by the server's clock: here half as fast.
+class SlowClock final : public common::Clock {
+ public:
+  common::MonotonicTime Now() const override { return start_ + (clock_.Now() - start_) / 2; }
+  std::int64_t UnixMillis() const override { return clock_.UnixMillis(); }
+
+ private:
+  const common::SystemClock clock_;
+  const common::MonotonicTime start_ = clock_.Now();
+};
+
+TEST_P(SocketServerTest, AWaitEndsThoughItsTimerCameBeforeTheDeadline) {
+  const SlowClock slow;
+  clock_ = &slow;
+  Start();
+  auto status = std::make_shared<AgentStatus>();
+  status->copies = {{.collection = {"ds", ""}}};
+  board_.Put(status);
+  EXPECT_THAT(Ask("TRIB.WAIT ds 999 20\r\n", 8), StartsWith("-TIMEOUT"));
+  StopServer();
+}
+
 TEST_P(SocketServerTest, HiredisWritesReadsAndListens) {
   Start();
   const Context context(redisConnectUnix(options_.path.c_str()));
