@@ -3,6 +3,21 @@ find_package(Threads REQUIRED)
 find_package(absl REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(gRPC CONFIG REQUIRED)
+
+# gRPC, abseil and protobuf are linked from the archives in the same packages: to load their 50
+# shared libraries took half of a start (docs/decisions/0034).
+get_property(imported DIRECTORY PROPERTY IMPORTED_TARGETS)
+list(FILTER imported INCLUDE REGEX "^(absl|gRPC|protobuf)::")
+foreach(target IN LISTS imported)
+  foreach(location IMPORTED_LOCATION IMPORTED_LOCATION_NONE IMPORTED_LOCATION_RELEASE)
+    get_target_property(library ${target} ${location})
+    string(REGEX REPLACE "\\.so[.0-9]*$" ".a" archive "${library}")
+    if(archive MATCHES "\\.a$" AND EXISTS "${archive}")
+      set_target_properties(${target} PROPERTIES ${location} "${archive}")
+    endif()
+  endforeach()
+endforeach()
+
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)

@@ -24,6 +24,10 @@ BIN = pathlib.Path(os.environ.get("TRIBUTARY_BIN", "build/release/bin")).resolve
 DEADLINE = float(os.environ.get("TRIBUTARY_DEADLINE", "30"))  # generous: machines are shared
 SEED = int(os.environ.get("TRIBUTARY_SEED", random.randrange(2**32)))
 
+# redis-py 4.3.4 names these in its error for a connection that was reset while it lay idle, but one
+# to a Unix socket has neither: an AttributeError where a ConnectionError is meant.
+redis.UnixDomainSocketConnection.host = redis.UnixDomainSocketConnection.port = "unix"
+
 
 def eventually(check, what="it to happen", seconds=DEADLINE):
     """The first true value of check(); errors count as "not yet"."""
