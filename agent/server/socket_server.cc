@@ -241,9 +241,8 @@ void SocketServer::EndTurn() {
   if (!to_submit_.empty()) SubmitAll();
   if (!to_ask_.empty()) read_port_.Read(std::exchange(to_ask_, {}));
   if (tracking_.any() && !std::exchange(watching_, true)) freshness_timer_.Start(kFreshnessWatch);
-  if (!waits_.TakeAdded()) return;
-  StartWaitTimer();
-  async_.waker().Wake();  // looks again: what is waited for may have come before it was listed
+  // Looks again: what is waited for may have come before it was listed.
+  if (waits_.TakeAdded()) async_.waker().Wake();
 }
 
 void SocketServer::SettleOutcomes() {
@@ -284,11 +283,11 @@ void SocketServer::EndWaits() {
     const auto found = services_.sessions.find(wait.session);
     if (found != services_.sessions.end()) found->second->OnWaitOver(wait.ticket, wait.in_time);
   }
+  // Also when none was over: libuv counts whole milliseconds, so that the timer may have come
+  // before the deadline, and nothing else may wake the loop again.
   StartWaitTimer();
 }
 
-// Also when none was over: libuv counts whole milliseconds, so that the timer may have come before
-// the deadline, and nothing else may wake the loop again.
 void SocketServer::StartWaitTimer() {
   const auto next = waits_.next_deadline();
   if (!next) return wait_timer_.Stop();
